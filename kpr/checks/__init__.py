@@ -1,0 +1,1 @@
+"""What is wrong with an extract before it is sent, and what the register will do about it."""

@@ -1,0 +1,1 @@
+"""How protected messages travel: one seam, one module per way."""
