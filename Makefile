@@ -1,0 +1,28 @@
+# Every target does its own set-up (virtual environment, locked packages) and needs only Python 3.11 and make.
+.PHONY: help demo test check bench mutate lock clean
+
+help:  ## what one can do here
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+demo:  ## a whole reporting year in about two minutes, with a stand-in register; look in demo-output/ afterwards
+	@sh scripts/install
+	@.venv/bin/kpr demo --folder demo-output
+
+test:  ## lint, types and all tests
+	@sh scripts/test
+
+check:  ## lint and types only
+	@sh scripts/install
+	@sh scripts/check
+
+bench:  ## time and memory as ratios, measured in one run
+	@sh scripts/bench
+
+mutate:  ## mutation tests of the cores (long)
+	@sh scripts/mutate
+
+lock:  ## resolve the dependencies anew into requirements.lock
+	@sh scripts/lock
+
+clean:  ## remove what the other targets made
+	rm -rf .venv build dist demo-output bench-output mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis kpr.egg-info

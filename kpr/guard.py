@@ -1,0 +1,217 @@
+"""The resend guard: may this be sent, which kind of sending is it, under which ids, and if not, why and until when.
+
+Four situations look alike and are not (AMQP specification s. 2.2.4-2.2.5; HIS 80415:2012 s. 3.2; letter L23):
+
+    S1  not delivered to the transport      same bytes, same MsgId, same message id     the program, by itself
+    S2  refused by the transport            same message, new message id                an operator, after mending
+    S3  rejected, or data to be corrected   new content, new MsgIds, both messages       the officer, after a new check
+    S4  no receipt                          same message, new message id, at most once   locked for 96 hours, then two
+                                                                                         persons or a written reason
+
+Nobody else makes a MsgId: :func:`mint_pair` stands here, and only a permission for new content opens it. The same
+MsgId means the same message, and the register ignores the second (HITS 1168 s. 5.4), so a new one where it is not
+due would be counted twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from kpr.checks.finding import Text
+from kpr.conversation import AttemptState, IdentLeg, ReceiptLeg, SubmissionState
+from kpr.errors import Locked
+
+
+class Kind(StrEnum):
+    """What kind of sending it would be."""
+
+    FIRST = "FIRST"
+    CONTINUE = "CONTINUE"
+    S1 = "S1"
+    S2 = "S2"
+    S3 = "S3"
+    S4 = "S4"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who asks, and why. Two persons means two different ones."""
+
+    persons: frozenset[str] = frozenset()
+    reason: str = ""
+
+    @property
+    def two_persons_and_reason(self) -> bool:
+        """What the strictest cases demand (K8)."""
+        return len(self.persons) >= 2 and bool(self.reason.strip())
+
+    @property
+    def two_persons_or_reason(self) -> bool:
+        """What S4 demands."""
+        return len(self.persons) >= 2 or bool(self.reason.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """The newest version as it stands: what the guard must know of it."""
+
+    state: SubmissionState
+    ident_leg: IdentLeg
+    receipt_leg: ReceiptLeg
+    generated: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """The guard's answer. ``allowed_from`` is the moment at which a locked door opens by itself."""
+
+    kind: Kind
+    allowed: bool
+    reason: Text
+    allowed_from: datetime | None = None
+
+    def demand(self) -> Permission:
+        """The permission itself when it is given; Locked, with the reason, when it is not."""
+        if not self.allowed:
+            raise Locked(self.reason.nb)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The MsgIds of a pair, made once."""
+
+    ident: str
+    iplos: str
+
+
+_OPEN = Text("Ny innsending kan sendes.", "A new submission may be sent.")
+_FIRST = Text("Første innsending kan sendes.", "The first submission may be sent.")
+_CONTINUE = Text("En påbegynt innsending fullføres.", "A submission that was begun is finished.")
+_TOO_LATE = Text(
+    "Siste frist er passert. Nå trengs to personer og en skriftlig grunn.",
+    "The last date has passed. Two persons and a written reason are needed now.",
+)
+_AWAITING = Text(
+    "Svar på forrige innsending mangler. Gjør ingenting nå: det skal ikke sendes på nytt før svaret er lest (brev L23).",
+    "An answer to the former submission is awaited. Do nothing now: nothing may be sent again before it is read.",
+)
+_FORCED = Text(
+    "To personer har låst opp, med grunn, mens svar mangler.",
+    "Two persons have unlocked it, with a reason, while an answer is awaited.",
+)
+
+#: Not yet handed over: such a version is finished, not replaced.
+_UNSENT = frozenset(
+    {
+        SubmissionState.DRAFT,
+        SubmissionState.EXTRACTED,
+        SubmissionState.BLOCKED,
+        SubmissionState.CHECKED,
+        SubmissionState.APPROVED,
+        SubmissionState.SENDING,
+    }
+)
+_DECIDED_STATES = frozenset(
+    {SubmissionState.ACCEPTED, SubmissionState.REJECTED, SubmissionState.WITHDRAWN, SubmissionState.SUPERSEDED}
+)
+_OPEN_IDENT = frozenset({IdentLeg.NOT_SENT, IdentLeg.SENT, IdentLeg.FEEDBACK_UNREAD})
+_OPEN_RECEIPT = frozenset({ReceiptLeg.NONE, ReceiptLeg.UNREADABLE})
+
+
+def may_open_version(
+    former: Former | None, now: datetime, approval: Approval, *, ack_hours: int = 96, too_late: bool = False
+) -> Permission:
+    """May a new version, with new MsgIds for both messages, be opened? (FIRST, CONTINUE or S3.)"""
+    kind = _version_kind(former)
+    if too_late and not approval.two_persons_and_reason:
+        return Permission(kind, False, _TOO_LATE)
+    if former is None:
+        return Permission(kind, True, _FIRST)
+    if kind is Kind.CONTINUE:
+        return Permission(kind, True, _CONTINUE)
+    if _is_decided(former):
+        return Permission(kind, True, _OPEN)
+    if approval.two_persons_and_reason:
+        return Permission(kind, True, _FORCED)
+    opens = former.generated + timedelta(hours=ack_hours) if former.generated else None
+    return Permission(kind, False, _AWAITING, opens if opens and opens > now else None)
+
+
+def _version_kind(former: Former | None) -> Kind:
+    if former is None:
+        return Kind.FIRST
+    return Kind.CONTINUE if former.state in _UNSENT else Kind.S3
+
+
+def _is_decided(former: Former) -> bool:
+    """Nothing more is awaited for the former version, or what is awaited is overdue."""
+    if former.state in _DECIDED_STATES:
+        return True
+    return former.ident_leg not in _OPEN_IDENT and former.receipt_leg not in _OPEN_RECEIPT
+
+
+_S1 = Text(
+    "Ikke levert. Sendes på nytt av seg selv, med samme nummer.", "Not delivered. Tried again by itself, same ids."
+)
+_S2 = Text(
+    "Transporten avviste meldingen. Kan sendes på nytt når feilen er rettet.",
+    "The transport refused the message. It may be sent again when the fault is mended.",
+)
+_S4 = Text(
+    "Kvittering mangler etter fristen. Samme melding kan sendes én gang til.",
+    "The receipt is overdue. The same message may be sent once more.",
+)
+_S4_LOCKED = Text("Kvitteringen kan fortsatt komme. Gjør ingenting nå.", "The receipt may still come. Do nothing now.")
+_S4_USED = Text(
+    "Meldingen er allerede sendt på nytt én gang. Ta kontakt med registeret.",
+    "The message has already been sent once more. Contact the register.",
+)
+_S4_WHO = Text(
+    "Krever to personer eller en skriftlig grunn. Sjekk adressene og spør registeret først.",
+    "Needs two persons or a written reason. Check the addresses and ask the register first.",
+)
+_ANSWERED = Text(
+    "Registeret har svart på denne meldingen. Den skal ikke sendes på nytt; send eventuelt en ny versjon.",
+    "The register has answered this message. It is not to be sent again; send a new version if need be.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """One message as it stands, for the question whether the same message may go out again."""
+
+    attempt: AttemptState
+    receipt_leg: ReceiptLeg
+    generated: datetime
+    resent: int = 0
+    registry_answered: bool = False
+
+
+def may_send_same(message: Dispatched, now: datetime, approval: Approval, *, ack_hours: int = 96) -> Permission:
+    """May the same message, under its own MsgId, go out again? (S1, S2 or S4.)"""
+    if message.attempt in (AttemptState.PENDING, AttemptState.FAILED):
+        return Permission(Kind.S1, True, _S1)
+    if message.attempt is AttemptState.REFUSED:
+        return Permission(Kind.S2, bool(approval.persons), _S2)
+    if message.receipt_leg not in (ReceiptLeg.NONE, ReceiptLeg.OVERDUE):
+        return Permission(Kind.S4, False, _ANSWERED)
+    opens = message.generated + timedelta(hours=ack_hours)
+    if now < opens and not message.registry_answered:
+        return Permission(Kind.S4, False, _S4_LOCKED, opens)
+    if message.resent >= 1:
+        return Permission(Kind.S4, False, _S4_USED)
+    if not approval.two_persons_or_reason:
+        return Permission(Kind.S4, False, _S4_WHO)
+    return Permission(Kind.S4, True, _S4)
+
+
+def mint_pair(permission: Permission, new_id: Callable[[], UUID] = uuid4) -> Ids:
+    """New MsgIds for a pair; only for new content (FIRST, S3), and Locked otherwise. The only place that makes them."""
+    if not permission.allowed or permission.kind not in (Kind.FIRST, Kind.S3):
+        raise Locked("Bare en ny versjon får nye MsgId-er.")
+    return Ids(str(new_id()), str(new_id()))

@@ -1,0 +1,52 @@
+"""The steps before sending: open a submission, take the extract, check it, approve it, build both messages.
+
+Parameters and results are opaque ids and counts: Prefect stores whatever passes here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import task
+
+from kpr.steps import approve as approval
+from kpr.steps import build, check, extract
+from kpr.steps.workplace import open_workplace
+from tasks.show import progress_artifact, show_findings
+
+
+@task(task_run_name="open submission", persist_result=False)
+def open_submission(settings_file: str, by: str, mended: str | None) -> str:
+    """The submission to work on: a new one, or the unfinished one that a killed run left."""
+    with open_workplace(Path(settings_file)) as place:
+        return extract.open_submission(place, by=by, mended=mended)
+
+
+@task(task_run_name="extract {submission}", persist_result=False)
+def take_extract(settings_file: str, submission: str) -> int:
+    """Read the extract into encrypted work rows; the number of persons."""
+    with open_workplace(Path(settings_file)) as place:
+        return extract.take_extract(place, submission)
+
+
+@task(task_run_name="check {submission}", persist_result=False, tags=["check"])
+def check_extract(settings_file: str, submission: str) -> bool:
+    """Check the extract and show the findings as a table of counts; whether it may be sent."""
+    with open_workplace(Path(settings_file)) as place, progress_artifact("check", place.label) as progress:
+        result = check.check_submission(place, submission, progress=progress)
+        show_findings(place, result)
+        return not result.blocked
+
+
+@task(task_run_name="approve {submission}", persist_result=False)
+def approve(settings_file: str, submission: str, by: str, reason: str | None) -> None:
+    """Record who approved what was checked, and why warnings are accepted."""
+    with open_workplace(Path(settings_file)) as place:
+        approval.approve(place, submission, by=by, reason=reason)
+
+
+@task(task_run_name="build {submission}", persist_result=False, tags=["build"])
+def build_messages(settings_file: str, submission: str) -> None:
+    """Build, gate and pair-check the ident and the IPLOS message."""
+    with open_workplace(Path(settings_file)) as place, progress_artifact("build", place.label) as progress:
+        build.build_messages(place, submission, progress=progress)
