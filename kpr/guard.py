@@ -97,7 +97,7 @@ _TOO_LATE = Text(
     "The last date has passed. Two persons and a written reason are needed now.",
 )
 _AWAITING = Text(
-    "Svar på forrige innsending mangler. Gjør ingenting nå: det skal ikke sendes på nytt før svaret er lest (brev L23).",
+    "Svar på forrige innsending mangler. Gjør ingenting nå: send ikke på nytt før svaret er lest (brev L23).",
     "An answer to the former submission is awaited. Do nothing now: nothing may be sent again before it is read.",
 )
 _FORCED = Text(

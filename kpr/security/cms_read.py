@@ -1,0 +1,343 @@
+"""CMS in: decrypt, then verify. DER of any size goes through in bounded memory; BER is read whole, when small.
+
+The plain bytes are handed to ``out`` before the signature can be checked, since it stands at the end: on any error
+whoever called must throw them away. The signer's certificate is compared whole with the expected one, and the
+expected one's key verifies (a match by serial number alone can be forged). All failures to decrypt get the same
+sentence, so that nothing can be learned by asking.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, BinaryIO
+
+from asn1crypto import algos, cms
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, utils
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from kpr.errors import BadCertificate, BadMessage
+from kpr.security.certificates import Identity
+from kpr.security.der_stream import SMALL, DerStream, NotDefinite
+
+CHUNK = 1 << 20
+
+#: BER of indefinite length is read whole, and only up to this size.
+BER_LIMIT = 8 << 20
+
+_DIGESTS: dict[str, type[hashes.HashAlgorithm]] = {
+    "sha256": hashes.SHA256,
+    "sha384": hashes.SHA384,
+    "sha512": hashes.SHA512,
+}
+_CIPHERS: dict[str, tuple[Callable[[bytes], Any], int, int]] = {
+    "aes128_cbc": (algorithms.AES128, 16, 128),
+    "aes192_cbc": (algorithms.AES, 24, 128),
+    "aes256_cbc": (algorithms.AES256, 32, 128),
+    "tripledes_3key": (TripleDES, 24, 64),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was opened: who signed it, and size and hash of the plain bytes."""
+
+    signer: x509.Certificate
+    size: int
+    sha256: str
+
+
+def open_protected(
+    source: BinaryIO,
+    out: BinaryIO,
+    recipients: Identity | Sequence[Identity],
+    expected_signer: x509.Certificate | None,
+    *,
+    limit: int,
+    accept_sha1: bool = False,
+) -> Opened:
+    """Decrypt with one of our identities and verify; writes the plain bytes to ``out`` (see the module's warning).
+
+    BadMessage: not for us, broken, too large, or the signature does not hold. BadCertificate: signed by another.
+    ``expected_signer`` None accepts the signer inside the message: only where a caller compares it afterwards.
+    """
+    identities = [recipients] if isinstance(recipients, Identity) else list(recipients)
+    try:
+        plain = _Tap(_decrypted(source, identities, limit))
+        return _verified(plain, out, expected_signer, accept_sha1=accept_sha1)
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+        if isinstance(error, UnicodeError | InvalidSignature):
+            raise
+        raise _unreadable() from None
+
+
+def _unreadable() -> BadMessage:
+    return BadMessage(
+        "The protected message cannot be opened: it is not for us, or it is broken.", remedy="Ask for it again."
+    )
+
+
+# -- the envelope ------------------------------------------------------------------------------------------------
+
+
+def _decrypted(source: BinaryIO, identities: list[Identity], limit: int) -> Iterator[bytes]:
+    seen = io.BytesIO()
+
+    def pull(size: int) -> bytes:
+        data = source.read(size)
+        seen.write(data)
+        return data
+
+    der = DerStream(pull)
+    try:
+        recipients, algorithm, size = _envelope(der)
+    except NotDefinite:
+        yield from _decrypted_ber(seen.getvalue() + source.read(BER_LIMIT), identities)
+        return
+    if size > limit:
+        raise BadMessage("The protected message is larger than this receiver takes.", remedy="Agree on a larger size.")
+    seen.close()
+    yield from _decrypt(algorithm, recipients, identities, _pieces(source, size))
+
+
+def _pieces(source: BinaryIO, size: int) -> Iterator[bytes]:
+    while size > 0:
+        piece = source.read(min(CHUNK, size))
+        if not piece:
+            raise ValueError("ends too early")
+        size -= len(piece)
+        yield piece
+
+
+def _envelope(der: DerStream) -> tuple[cms.RecipientInfos, algos.EncryptionAlgorithm, int]:
+    der.enter(0x30)
+    if cms.ContentType.load(der.whole(0x06)).native != "enveloped_data":
+        raise ValueError("not enveloped data")
+    der.enter(0xA0)
+    der.enter(0x30)
+    der.whole(0x02)
+    recipients = cms.RecipientInfos.load(der.whole(0x31))
+    der.enter(0x30)
+    der.whole(0x06)
+    algorithm = algos.EncryptionAlgorithm.load(der.whole(0x30))
+    tag, size, _raw = der.header()
+    if tag == 0xA0:
+        raise NotDefinite("constructed content")
+    if tag != 0x80:
+        raise ValueError("no content")
+    return recipients, algorithm, size
+
+
+def _decrypted_ber(data: bytes, identities: list[Identity]) -> Iterator[bytes]:
+    if len(data) >= BER_LIMIT:
+        raise BadMessage("The message is large and not in DER.", remedy="The sender must use definite lengths (DER).")
+    content = cms.ContentInfo.load(data)["content"]
+    encrypted = content["encrypted_content_info"]
+    pieces = iter([bytes(encrypted["encrypted_content"].native)])
+    yield from _decrypt(encrypted["content_encryption_algorithm"], content["recipient_infos"], identities, pieces)
+
+
+def _decrypt(
+    algorithm: algos.EncryptionAlgorithm,
+    recipients: cms.RecipientInfos,
+    identities: list[Identity],
+    pieces: Iterator[bytes],
+) -> Iterator[bytes]:
+    name = algorithm["algorithm"].native
+    if name not in _CIPHERS:
+        raise BadMessage(
+            "The message is encrypted in a way that is not accepted.", remedy="The sender must use AES-256-CBC."
+        )
+    make, key_size, block = _CIPHERS[name]
+    key = _content_key(recipients, identities)
+    if len(key) != key_size:
+        raise ValueError("wrong key size")
+    decryptor = Cipher(make(key), modes.CBC(algorithm["parameters"].native)).decryptor()
+    unpadder = PKCS7(block).unpadder()
+    for piece in pieces:
+        yield unpadder.update(decryptor.update(piece))
+    yield unpadder.update(decryptor.finalize()) + unpadder.finalize()
+
+
+def _content_key(recipients: cms.RecipientInfos, identities: list[Identity]) -> bytes:
+    for recipient in recipients:
+        info = recipient.chosen
+        for identity in identities:
+            if isinstance(info, cms.KeyTransRecipientInfo) and _is_for(info, identity.certificate):
+                return identity.private_key.decrypt(info["encrypted_key"].native, _key_padding(info))
+    raise ValueError("not for us")
+
+
+def _is_for(info: cms.KeyTransRecipientInfo, certificate: x509.Certificate) -> bool:
+    rid = info["rid"].chosen
+    if isinstance(rid, cms.IssuerAndSerialNumber):
+        same_issuer = rid["issuer"].dump() == certificate.issuer.public_bytes()
+        return bool(same_issuer and rid["serial_number"].native == certificate.serial_number)
+    identifier = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    return bool(rid.native == identifier)
+
+
+def _key_padding(info: cms.KeyTransRecipientInfo) -> padding.AsymmetricPadding:
+    algorithm = info["key_encryption_algorithm"]
+    if algorithm["algorithm"].native == "rsaes_pkcs1v15":
+        return padding.PKCS1v15()
+    oaep = algorithm["parameters"]
+    known: dict[str, type[hashes.HashAlgorithm]] = {"sha1": hashes.SHA1, **_DIGESTS}
+    digest = known[oaep["hash_algorithm"]["algorithm"].native]()
+    mask = known[oaep["mask_gen_algorithm"]["parameters"]["algorithm"].native]()
+    return padding.OAEP(mgf=padding.MGF1(mask), algorithm=digest, label=None)
+
+
+# -- the signature -----------------------------------------------------------------------------------------------
+
+
+class _Tap:
+    """Turns an iterator of pieces into a stream that gives at most what is asked for."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._rest = pieces, memoryview(b"")
+
+    def __call__(self, size: int) -> bytes:
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest = memoryview(piece)
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(data)
+
+    def remaining(self, limit: int) -> bytes:
+        """Everything that is left, up to a limit."""
+        parts: list[bytes] = []
+        while limit > 0 and (part := self(limit)):
+            parts.append(part)
+            limit -= len(part)
+        if limit <= 0:
+            raise ValueError("too much")
+        return b"".join(parts)
+
+
+def _verified(plain: _Tap, out: BinaryIO, expected: x509.Certificate | None, *, accept_sha1: bool) -> Opened:
+    seen = io.BytesIO()
+
+    def pull(size: int) -> bytes:
+        data = plain(size)
+        seen.write(data)
+        return data
+
+    try:
+        version, digests, kind, size = _signed_content(DerStream(pull))
+    except NotDefinite:
+        return _verified_ber(seen.getvalue() + plain.remaining(BER_LIMIT), out, expected, accept_sha1=accept_sha1)
+    sums = _Sums(digests, accept_sha1=accept_sha1)
+    for left in range(size, 0, -CHUNK):
+        wanted = min(left, CHUNK)
+        piece = DerStream(plain).exactly(wanted)
+        sums.update(piece)
+        out.write(piece)
+    # What follows the content is small; put together without the content it is a SignedData that can be read whole.
+    body = version + digests + b"\x30" + bytes([len(kind)]) + kind + plain.remaining(SMALL)
+    signed = cms.SignedData.load(b"\x30\x84" + len(body).to_bytes(4) + body)
+    return Opened(_check_signer(signed, sums, expected), size, sums.plain.hexdigest())
+
+
+def _signed_content(der: DerStream) -> tuple[bytes, bytes, bytes, int]:
+    """Version, digest algorithms and content type as they stand, and the size of the content that follows."""
+    der.enter(0x30)
+    if cms.ContentType.load(der.whole(0x06)).native != "signed_data":
+        raise ValueError("not signed data")
+    der.enter(0xA0)
+    der.enter(0x30)
+    version, digests = der.whole(0x02), der.whole(0x31)
+    der.enter(0x30)
+    kind = der.whole(0x06)
+    der.enter(0xA0)
+    tag, size, _raw = der.header()
+    if tag == 0x24:
+        raise NotDefinite("constructed content")
+    if tag != 0x04:
+        raise ValueError("no content")
+    return version, digests, kind, size
+
+
+def _verified_ber(data: bytes, out: BinaryIO, expected: x509.Certificate | None, *, accept_sha1: bool) -> Opened:
+    signed = cms.ContentInfo.load(data)["content"]
+    content = bytes(signed["encap_content_info"]["content"].native)
+    sums = _Sums(signed["digest_algorithms"].dump(), accept_sha1=accept_sha1)
+    sums.update(content)
+    out.write(content)
+    return Opened(_check_signer(signed, sums, expected), len(content), sums.plain.hexdigest())
+
+
+class _Sums:
+    """The digests that the message announces, over the content as it passes."""
+
+    def __init__(self, announced: bytes, *, accept_sha1: bool) -> None:
+        known: dict[str, type[hashes.HashAlgorithm]] = _DIGESTS | ({"sha1": hashes.SHA1} if accept_sha1 else {})
+        names = [item["algorithm"].native for item in cms.DigestAlgorithms.load(announced)]
+        self.known = {name: known[name] for name in names if name in known}
+        if not self.known:
+            raise BadMessage("The signature uses a digest that is not accepted.", remedy="The sender must use SHA-256.")
+        self._running = {name: hashes.Hash(make()) for name, make in self.known.items()}
+        self.plain = sha256()
+
+    def update(self, piece: bytes) -> None:
+        self.plain.update(piece)
+        for digest in self._running.values():
+            digest.update(piece)
+
+    def of(self, name: str) -> tuple[hashes.HashAlgorithm, bytes]:
+        return self.known[name](), self._running[name].finalize()
+
+
+def _check_signer(signed: cms.SignedData, sums: _Sums, expected: x509.Certificate | None) -> x509.Certificate:
+    [info] = signed["signer_infos"]
+    certificate = _signer_certificate(signed, info)
+    if expected is not None and certificate.public_bytes(Encoding.DER) != expected.public_bytes(Encoding.DER):
+        raise BadCertificate(
+            "The message is signed with another certificate than the one that is registered for its sender.",
+            remedy="Fetch the sender's certificate anew; if it still differs, ask the sender.",
+        )
+    algorithm, digest = sums.of(info["digest_algorithm"]["algorithm"].native)
+    try:
+        _verify(certificate, info, algorithm, digest)
+    except InvalidSignature:
+        raise BadMessage("The signature does not hold: the message was changed.", remedy="Ask for it again.") from None
+    return certificate
+
+
+def _signer_certificate(signed: cms.SignedData, info: cms.SignerInfo) -> x509.Certificate:
+    sid = info["sid"].chosen
+    for choice in signed["certificates"]:
+        certificate = x509.load_der_x509_certificate(choice.chosen.dump())
+        if isinstance(sid, cms.IssuerAndSerialNumber):
+            same = sid["issuer"].dump() == certificate.issuer.public_bytes()
+            if same and sid["serial_number"].native == certificate.serial_number:
+                return certificate
+    raise ValueError("no signer certificate")
+
+
+def _verify(
+    certificate: x509.Certificate, info: cms.SignerInfo, algorithm: hashes.HashAlgorithm, digest: bytes
+) -> None:
+    key = certificate.public_key()
+    if not isinstance(key, RSAPublicKey):
+        raise InvalidSignature
+    attributes = info["signed_attrs"]
+    if len(attributes):
+        values = {item["type"].native: item["values"][0].native for item in attributes}
+        if values.get("message_digest") != digest or values.get("content_type") != "data":
+            raise InvalidSignature
+        hasher = hashes.Hash(algorithm)
+        hasher.update(attributes.untag().dump())
+        digest = hasher.finalize()
+    key.verify(info["signature"].native, digest, padding.PKCS1v15(), utils.Prehashed(algorithm))

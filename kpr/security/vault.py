@@ -1,0 +1,271 @@
+"""The vault: whatever is kept is encrypted with a data key per submission, wrapped by the municipality's own key.
+
+A file is a 12-byte head and then chunks of 1 MiB, each AES-256-GCM with its own nonce (random prefix, chunk number)
+and with name, number and "last" flag as associated data: a chunk moved, lost, or taken from another file does not
+open. Files appear whole or not at all. Purging is destroying the data key (process.md S8).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from kpr.errors import BadMessage, BadSettings
+from kpr.security.throwaway import write_private
+
+CHUNK = 1 << 20
+_TAG = 16
+_MAGIC = b"KPR1"
+_PREFIX = 8
+_HEAD = len(_MAGIC) + _PREFIX
+
+
+class MasterKey:
+    """The municipality's key, 32 bytes; shows itself to nobody."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != 32:
+            raise BadSettings("The municipality's key is not 32 bytes.", place="vault", remedy="Make one: kpr init.")
+        self._key = key
+
+    def __repr__(self) -> str:
+        return "MasterKey(hidden)"
+
+    def wrap(self, data_key: bytes) -> bytes:
+        """A data key as it may stand in the database (RFC 3394)."""
+        return aes_key_wrap(self._key, data_key)
+
+    def unwrap(self, wrapped: bytes) -> bytes:
+        """The data key; BadSettings when this is not the key that wrapped it."""
+        try:
+            return aes_key_unwrap(self._key, wrapped)
+        except InvalidUnwrap:
+            raise BadSettings(
+                "The municipality's key does not open what was kept.", place="vault", remedy="Use the key of that time."
+            ) from None
+
+    @classmethod
+    def make(cls, path: Path) -> MasterKey:
+        """A new key in a file of its own that only its owner can read."""
+        key = secrets.token_bytes(32)
+        write_private(path, base64.b64encode(key) + b"\n")
+        return cls(key)
+
+    @classmethod
+    def load(cls, file: Path | None, variable: str | None = None) -> MasterKey:
+        """The key from an environment variable (base64) or from a file (base64 or 32 raw bytes)."""
+        if variable and os.environ.get(variable):
+            return cls(_decode(os.environ[variable].encode(), variable))
+        if file is None:
+            raise BadSettings(
+                "There is no key for the vault.", place="vault", remedy="Name a key_file or a key_variable."
+            )
+        try:
+            if file.stat().st_mode & 0o077:
+                raise BadSettings("Others can read the vault's key.", place=file.name, remedy=f"chmod 600 {file.name}")
+            return cls(_decode(file.read_bytes(), file.name))
+        except OSError:
+            raise BadSettings(
+                "The vault's key cannot be read.", place=file.name, remedy="Make one: kpr init."
+            ) from None
+
+
+def _decode(text: bytes, place: str) -> bytes:
+    if len(text) == 32:
+        return text
+    try:
+        return base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        raise BadSettings("The vault's key is not base64.", place=place, remedy="Make one: kpr init.") from None
+
+
+class Vault:
+    """A folder of encrypted files under opaque names."""
+
+    def __init__(self, folder: Path, master_key: MasterKey) -> None:
+        self.folder = folder
+        self._master = master_key
+
+    def new_wrapped_key(self) -> bytes:
+        """A new data key, wrapped: for the database."""
+        return self._master.wrap(secrets.token_bytes(32))
+
+    def _path(self, name: str) -> Path:
+        if not name or not all(sign.isalnum() or sign in "-_" for sign in name):
+            raise ValueError("a vault name is an opaque id")
+        return self.folder / f"{name}.vault"
+
+    def holds(self, name: str) -> bool:
+        """Whether there is a whole file under this name."""
+        return self._path(name).exists()
+
+    @contextmanager
+    def create(self, name: str, wrapped_key: bytes) -> Iterator[BinaryIO]:
+        """A stream to write plain bytes to; the file is there, whole, when the body ends well, and not otherwise."""
+        path = self._path(name)
+        part = path.with_suffix(".part")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
+                writer = _Writer(raw, AESGCM(self._master.unwrap(wrapped_key)), name)
+                yield writer
+                writer.finish()
+                raw.flush()
+                os.fsync(raw.fileno())
+            part.replace(path)
+        except OSError as error:
+            raise BadSettings(
+                f"The vault cannot be written: {error.strerror}.",
+                place="vault.folder",
+                remedy="Make room, then run again.",
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    def open(self, name: str, wrapped_key: bytes) -> VaultReader:
+        """A stream of the plain bytes, with ``size``; BadMessage while reading when a byte was changed."""
+        path = self._path(name)
+        try:
+            raw = path.open("rb")
+        except OSError:
+            raise BadMessage("What should be in the vault is not there.", place="vault", remedy="Restore it.") from None
+        return VaultReader(raw, AESGCM(self._master.unwrap(wrapped_key)), name, path.stat().st_size)
+
+    def put(self, name: str, wrapped_key: bytes, content: bytes) -> None:
+        """Keep some bytes."""
+        with self.create(name, wrapped_key) as out:
+            out.write(content)
+
+    def get(self, name: str, wrapped_key: bytes) -> bytes:
+        """The bytes that were kept."""
+        with self.open(name, wrapped_key) as stream:
+            return stream.read()
+
+    def remove(self, name: str) -> None:
+        """Take a file away; nothing happens when it is not there."""
+        self._path(name).unlink(missing_ok=True)
+
+
+def _associated(name: str, number: int, *, last: bool) -> bytes:
+    return f"{name}:{number}:{last}".encode()
+
+
+class _Writer(io.RawIOBase, BinaryIO):
+    """Collects many small writes into chunks. The last chunk is flagged, and may be empty."""
+
+    def __init__(self, raw: IO[bytes], cipher: AESGCM, name: str) -> None:
+        self._raw, self._cipher, self._name = raw, cipher, name
+        self._prefix = secrets.token_bytes(_PREFIX)
+        self._buffer = bytearray()
+        self._number = 0
+        raw.write(_MAGIC + self._prefix)
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Take plain bytes."""
+        self._buffer += data
+        while len(self._buffer) > CHUNK:
+            self._seal(bytes(self._buffer[:CHUNK]), last=False)
+            del self._buffer[:CHUNK]
+        return len(data)
+
+    def finish(self) -> None:
+        """Write the last chunk."""
+        self._seal(bytes(self._buffer), last=True)
+        self._buffer.clear()
+
+    def _seal(self, chunk: bytes, *, last: bool) -> None:
+        nonce = self._prefix + self._number.to_bytes(4)
+        self._raw.write(self._cipher.encrypt(nonce, chunk, _associated(self._name, self._number, last=last)))
+        self._number += 1
+
+
+class VaultReader(io.RawIOBase, BinaryIO):
+    """The plain bytes of one file, chunk by chunk; can go back to its beginning."""
+
+    def __init__(self, raw: BinaryIO, cipher: AESGCM, name: str, file_size: int) -> None:
+        self._raw, self._cipher, self._name = raw, cipher, name
+        body = file_size - _HEAD
+        self._chunks = max(1, -(-body // (CHUNK + _TAG)))
+        self.size = body - self._chunks * _TAG
+        head = raw.read(_HEAD)
+        if head[:4] != _MAGIC or self.size < 0:
+            raise BadMessage("A file in the vault is not whole.", place="vault", remedy="Restore it from the backup.")
+        self._prefix = head[4:]
+        self._rewind()
+
+    def _rewind(self) -> None:
+        self._raw.seek(_HEAD)
+        self._number, self._buffer, self._at = 0, b"", 0
+        self._position = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """Back to the beginning, that is."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """To the beginning only."""
+        if (offset, whence) != (0, 0):
+            raise OSError("the vault's streams go back to the beginning only")
+        self._rewind()
+        return 0
+
+    def tell(self) -> int:
+        """How many plain bytes have been read."""
+        return self._position
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Up to ``size`` plain bytes, all of them when negative."""
+        wanted = self.size - self._position if size is None or size < 0 else size
+        parts: list[bytes] = []
+        while wanted > 0 and (self._at < len(self._buffer) or self._next()):
+            part = self._buffer[self._at : self._at + wanted]
+            self._at += len(part)
+            wanted -= len(part)
+            parts.append(part)
+        data = b"".join(parts)
+        self._position += len(data)
+        return data
+
+    def readinto(self, target: Any) -> int:
+        """Fill a buffer."""
+        data = self.read(len(target))
+        target[: len(data)] = data
+        return len(data)
+
+    def _next(self) -> bool:
+        if self._number == self._chunks:
+            return False
+        sealed = self._raw.read(CHUNK + _TAG)
+        last = self._number == self._chunks - 1
+        nonce = self._prefix + self._number.to_bytes(4)
+        try:
+            self._buffer = self._cipher.decrypt(nonce, sealed, _associated(self._name, self._number, last=last))
+        except InvalidTag:
+            raise BadMessage("A file in the vault was changed.", place="vault", remedy="Restore it.") from None
+        self._number += 1
+        self._at = 0
+        return bool(self._buffer)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._raw.close()
+        super().close()

@@ -1,0 +1,25 @@
+"""The durable conversation: what was sent, under which ids, what came back, who did what and why."""
+
+from kpr.store.attempts import Attempts
+from kpr.store.legs import Legs, Moved
+from kpr.store.schema import migrate, open_engine
+from kpr.store.store import Act, Store
+from kpr.store.tables import Attempt, Cycle, Event, Inbox, InboxKind, Message, MessageKind, Submission
+
+__all__ = [
+    "Act",
+    "Attempt",
+    "Attempts",
+    "Cycle",
+    "Event",
+    "Inbox",
+    "InboxKind",
+    "Legs",
+    "Message",
+    "MessageKind",
+    "Moved",
+    "Store",
+    "Submission",
+    "migrate",
+    "open_engine",
+]

@@ -1,0 +1,103 @@
+"""Attempts: the outbox. An attempt and its message id are written down before anything is handed over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from kpr.conversation import AttemptEvent, AttemptState, IdentEvent, IdentLeg, SubmissionEvent, SubmissionState, step
+from kpr.guard import Approval, Dispatched, Kind, may_send_same
+from kpr.store.store import Act, Store
+from kpr.store.tables import Attempt, Message, MessageKind, Submission
+
+#: The kinds that carry the same message under a new message id.
+_NEW_ATTEMPT = (Kind.S2, Kind.S4)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """The attempts of one cycle's messages."""
+
+    store: Store
+
+    def latest(self, message_id: str) -> Attempt | None:
+        """The newest attempt for a message; None before the first."""
+        with self.store.transaction() as session:
+            return self._latest(session, message_id)
+
+    def _latest(self, session: Session, message_id: str) -> Attempt | None:
+        wanted = select(Attempt).where(Attempt.message_ref == message_id).order_by(col(Attempt.number).desc())
+        return session.exec(wanted).first()
+
+    def open(self, message: Message, act: Act) -> Attempt | None:
+        """The attempt to carry out now: a new one, or the one that was left (S1); None when delivered."""
+        with self.store.transaction() as session:
+            attempt = self._latest(session, message.id)
+            if attempt is None:
+                attempt = Attempt(message_ref=message.id, number=1, opened_at=act.at)
+                session.add(attempt)
+                return attempt
+            if attempt.state is AttemptState.FAILED:
+                attempt.state = step(attempt.state, AttemptEvent.TRY_AGAIN)
+                session.add(attempt)
+            return attempt if attempt.state is AttemptState.PENDING else None
+
+    def open_again(self, message: Message, approval: Approval, act: Act, *, ack_hours: int, answered: bool) -> Attempt:
+        """A further attempt for the same message, as the guard permits it (S2, S4); Locked otherwise."""
+        with self.store.transaction() as session:
+            submission = self.store.locked(session, message.submission_id)
+            before = self._latest(session, message.id)
+            if before is None or before.state in (AttemptState.PENDING, AttemptState.FAILED):
+                raise ValueError("an attempt that is under way is taken up by open()")
+            resent = len(self._resent(session, message.id))
+            state = Dispatched(before.state, message.receipt_leg, message.generated, resent, answered)
+            permission = may_send_same(state, act.at, approval, ack_hours=ack_hours).demand()
+            attempt = Attempt(
+                message_ref=message.id, number=before.number + 1, kind=permission.kind.value, opened_at=act.at
+            )
+            session.add(attempt)
+            self.store.note(session, act, "attempt", permission.kind, submission=submission, message=message)
+            return attempt
+
+    def _resent(self, session: Session, message_id: str) -> list[Attempt]:
+        wanted = select(Attempt).where(Attempt.message_ref == message_id, Attempt.kind == Kind.S4.value)
+        return list(session.exec(wanted).all())
+
+    def record_protected(self, attempt_id: str, sha256: str) -> None:
+        """The hash of the bytes that this attempt carries."""
+        with self.store.transaction() as session:
+            attempt = session.get_one(Attempt, attempt_id)
+            attempt.protected_sha256 = sha256
+            session.add(attempt)
+
+    def ended(self, attempt_id: str, event: AttemptEvent, act: Act) -> None:
+        """Write down how an attempt ended; a delivered ident message starts the ident leg."""
+        with self.store.transaction() as session:
+            attempt = session.get_one(Attempt, attempt_id)
+            message = session.get_one(Message, attempt.message_ref)
+            submission = session.get_one(Submission, message.submission_id)
+            before, attempt.state = attempt.state, step(attempt.state, event)
+            attempt.ended_at = act.at
+            session.add(attempt)
+            self.store.note(
+                session,
+                act,
+                "attempt",
+                event,
+                submission=submission,
+                message=message,
+                from_state=before,
+                to_state=attempt.state,
+            )
+            starts = message.kind is MessageKind.IDENT and event is AttemptEvent.DELIVERED
+            if starts and submission.ident_leg is IdentLeg.NOT_SENT:
+                submission.ident_leg = step(submission.ident_leg, IdentEvent.SENT)
+                session.add(submission)
+
+    def all_delivered(self, submission_id: str, act: Act) -> None:
+        """Both messages are with the transport: from now on answers are awaited."""
+        with self.store.transaction() as session:
+            submission = self.store.locked(session, submission_id)
+            if submission.state is SubmissionState.SENDING:
+                self.store.step_submission(session, submission, SubmissionEvent.BOTH_DELIVERED, act)

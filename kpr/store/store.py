@@ -1,0 +1,272 @@
+"""The store: one transaction per step. It asks the state table and the guard, and holds no rules of its own.
+
+Two processes that want the same step meet at the submission's ``change`` counter: the later one finds it moved and
+gets Locked, and has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine, func, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, SQLModel, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from kpr.conversation import ReceiptLeg, SubmissionEvent, SubmissionState, step
+from kpr.errors import KprError, Locked
+from kpr.guard import Approval, Former, Ids, Kind, may_open_version
+from kpr.store.tables import Cycle, Event, Inbox, InboxKind, Message, MessageKind, Submission
+
+Row = TypeVar("Row", bound=SQLModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who does something, when and why: what every event carries."""
+
+    who: str
+    at: datetime
+    why: str = ""
+
+
+class Store:
+    """The conversation of one municipality's year. Make it with an engine whose tables are migrated."""
+
+    def __init__(self, engine: Engine, municipality: str, data_year: int) -> None:
+        self.engine = engine
+        self.cycle_id = self._open_cycle(municipality, data_year)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """One step: everything in it is written, or nothing."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def _open_cycle(self, municipality: str, data_year: int) -> str:
+        wanted = select(Cycle).where(Cycle.municipality == municipality, Cycle.data_year == data_year)
+        try:
+            with self.transaction() as session:
+                cycle = session.exec(wanted).first()
+                if cycle is None:
+                    cycle = Cycle(municipality=municipality, data_year=data_year)
+                    session.add(cycle)
+                return cycle.id
+        except IntegrityError:  # another process opened it in the same moment
+            with self.transaction() as session:
+                return session.exec(wanted).one().id
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def latest(self) -> Submission | None:
+        """The newest version of this cycle; None before the first."""
+        with self.transaction() as session:
+            return session.exec(self._versions()).first()
+
+    def _versions(self) -> SelectOfScalar[Submission]:
+        return select(Submission).where(Submission.cycle_id == self.cycle_id).order_by(col(Submission.version).desc())
+
+    def submissions(self) -> list[Submission]:
+        """All versions, oldest first."""
+        with self.transaction() as session:
+            return list(reversed(session.exec(self._versions()).all()))
+
+    def submission(self, submission_id: str) -> Submission:
+        """One version by its id."""
+        return self._get(Submission, submission_id)
+
+    def _get(self, table: type[Row], row_id: str) -> Row:
+        with self.transaction() as session:
+            row = session.get(table, row_id)
+        if row is None:
+            raise KprError(f"There is no {table.__name__.lower()} with this id.")
+        return row
+
+    def messages(self, submission_id: str) -> list[Message]:
+        """The messages of a version, ident first; empty until they are fixed."""
+        with self.transaction() as session:
+            wanted = select(Message).where(Message.submission_id == submission_id).order_by(col(Message.kind))
+            return list(session.exec(wanted).all())
+
+    def message(self, submission_id: str, kind: MessageKind) -> Message:
+        """One of the two messages of a version."""
+        found = next((message for message in self.messages(submission_id) if message.kind is kind), None)
+        if found is None:
+            raise KprError("The messages of this submission have not been made yet.")
+        return found
+
+    def message_by_msg_id(self, msg_id: str) -> Message | None:
+        """The message of this cycle that carries a MsgId, whatever its case; None when we never sent it."""
+        with self.transaction() as session:
+            wanted = (
+                select(Message)
+                .join(Submission)
+                .where(func.lower(Message.msg_id) == msg_id.lower(), Submission.cycle_id == self.cycle_id)
+            )
+            return session.exec(wanted).first()
+
+    def events(self) -> list[Event]:
+        """Everything that happened in this cycle, in order."""
+        with self.transaction() as session:
+            wanted = select(Event).where(Event.cycle_id == self.cycle_id).order_by(col(Event.id))
+            return list(session.exec(wanted).all())
+
+    # -- versions -----------------------------------------------------------------------------------------------
+
+    def open_version(
+        self, act: Act, approval: Approval, wrapped_key: bytes, *, ack_hours: int, too_late: bool, mended: str = ""
+    ) -> Submission:
+        """The version to work on: the unfinished one, or a new one where the guard permits it (Locked otherwise)."""
+        with self.transaction() as session:
+            latest = session.exec(self._versions()).first()
+            former = self._former(session, latest)
+            permission = may_open_version(former, act.at, approval, ack_hours=ack_hours, too_late=too_late).demand()
+            if permission.kind is Kind.CONTINUE:
+                assert latest is not None
+                return latest
+            number = latest.version + 1 if latest else 1
+            opened = Submission(
+                cycle_id=self.cycle_id,
+                version=number,
+                sequence_number=latest.sequence_number + 1 if latest else 1,
+                state=SubmissionState.DRAFT,
+                mended=mended,
+                opened_at=act.at,
+                wrapped_key=wrapped_key,
+            )
+            session.add(opened)
+            session.flush()
+            self.note(session, act, "submission", permission.kind, submission=opened, to_state=opened.state)
+            return opened
+
+    def _former(self, session: Session, latest: Submission | None) -> Former | None:
+        if latest is None:
+            return None
+        wanted = select(Message).where(Message.submission_id == latest.id, Message.kind == MessageKind.IPLOS)
+        iplos = session.exec(wanted).first()
+        if iplos is None:
+            return Former(latest.state, latest.ident_leg, ReceiptLeg.NONE)
+        return Former(latest.state, latest.ident_leg, iplos.receipt_leg, iplos.generated)
+
+    def move(self, submission_id: str, event: SubmissionEvent, act: Act, **values: Any) -> Submission:
+        """One step of a submission, with whatever else is written down at the same time."""
+        with self.transaction() as session:
+            submission = self.locked(session, submission_id)
+            self.step_submission(session, submission, event, act)
+            for name, value in values.items():
+                setattr(submission, name, value)
+            return submission
+
+    def locked(self, session: Session, submission_id: str) -> Submission:
+        """The submission, taken by this transaction: whoever else takes it at the same time gets Locked."""
+        submission = session.exec(select(Submission).where(Submission.id == submission_id).with_for_update()).one()
+        moved = session.execute(
+            update(Submission)
+            .where(col(Submission.id) == submission_id, col(Submission.change) == submission.change)
+            .values(change=submission.change + 1)
+            .execution_options(synchronize_session="fetch")
+        )
+        if moved.rowcount != 1:  # type: ignore[attr-defined]
+            raise Locked("Another process is working on this submission right now.")
+        return submission
+
+    def step_submission(self, session: Session, submission: Submission, event: SubmissionEvent, act: Act) -> None:
+        """Move the state by the table and note it."""
+        before, submission.state = submission.state, step(submission.state, event)
+        self.note(
+            session, act, "submission", event, submission=submission, from_state=before, to_state=submission.state
+        )
+        session.add(submission)
+
+    def fix_messages(self, submission_id: str, ids: Ids, types: dict[MessageKind, str], generated: datetime) -> None:
+        """Write down the ids and the time of both messages, once; a second call changes nothing."""
+        with self.transaction() as session:
+            submission = self.locked(session, submission_id)
+            if session.exec(select(Message).where(Message.submission_id == submission_id)).first():
+                return
+            for kind, msg_id in ((MessageKind.IDENT, ids.ident), (MessageKind.IPLOS, ids.iplos)):
+                parent, first = self._chain(session, submission, kind)
+                session.add(
+                    Message(
+                        submission_id=submission_id,
+                        kind=kind,
+                        message_type=types[kind],
+                        msg_id=msg_id,
+                        generated=generated,
+                        parent_msg_id=parent,
+                        conversation_msg_id=first,
+                    )
+                )
+
+    def _chain(self, session: Session, submission: Submission, kind: MessageKind) -> tuple[str | None, str | None]:
+        """The MsgIds of the former and of the first message of this kind (message-head.md section 7)."""
+        wanted = (
+            select(Message.msg_id)
+            .join(Submission)
+            .where(Submission.cycle_id == self.cycle_id, Message.kind == kind)
+            .where(Submission.version < submission.version)
+            .order_by(col(Submission.version))
+        )
+        before = session.exec(wanted).all()
+        return (before[-1], before[0]) if before else (None, None)
+
+    def record_gate(self, message_id: str, *, sha256: str, size: int, persons: int) -> None:
+        """What the gate saw: the hash that must be what is sent."""
+        with self.transaction() as session:
+            message = session.get_one(Message, message_id)
+            message.content_sha256, message.content_size, message.persons = sha256, size, persons
+            session.add(message)
+
+    # -- what came in -------------------------------------------------------------------------------------------
+
+    def take_in(self, kind: InboxKind, fingerprint: str, wrapped_key: bytes, act: Act, **values: Any) -> Inbox | None:
+        """Write down that something came in; None when the very same was taken in before."""
+        try:
+            with self.transaction() as session:
+                entry = Inbox(
+                    cycle_id=self.cycle_id,
+                    kind=kind,
+                    fingerprint=fingerprint,
+                    received_at=act.at,
+                    wrapped_key=wrapped_key,
+                    **values,
+                )
+                session.add(entry)
+                return entry
+        except IntegrityError:
+            return None
+
+    # -- events -------------------------------------------------------------------------------------------------
+
+    def note(
+        self,
+        session: Session,
+        act: Act,
+        what: str,
+        event: StrEnum | str,
+        *,
+        submission: Submission | None = None,
+        message: Message | None = None,
+        from_state: StrEnum | str = "",
+        to_state: StrEnum | str = "",
+    ) -> None:
+        """Write an event, in the same transaction as what it tells of."""
+        session.add(
+            Event(
+                cycle_id=self.cycle_id,
+                submission_id=submission.id if submission else None,
+                message_ref=message.id if message else None,
+                at=act.at,
+                who=act.who,
+                what=what,
+                event=str(event),
+                from_state=str(from_state),
+                to_state=str(to_state),
+                why=act.why,
+            )
+        )
