@@ -7,7 +7,8 @@ is taken up with the same bytes under the same ids (S1), and the other side deli
 
 from __future__ import annotations
 
-from kpr.errors import TransportError
+from kpr.conversation import AttemptEvent, SubmissionEvent, SubmissionState
+from kpr.errors import Blocked, TransportError
 from kpr.security.cms_write import protect
 from kpr.steps.workplace import Workplace
 from kpr.store import Attempt, Message, MessageKind
@@ -16,40 +17,45 @@ from kpr.transports.seam import Envelope
 
 def send_messages(place: Workplace, submission_id: str) -> None:
     """Send what is left to send of both messages; TransportError leaves them to be tried again with the same ids."""
-    place.store.begin_sending(submission_id, at=place.now())
+    submission = place.store.submission(submission_id)
+    if submission.state is SubmissionState.APPROVED:
+        place.store.move(submission_id, SubmissionEvent.SENDING, place.act())
+    elif submission.state is not SubmissionState.SENDING:
+        return
     for kind in (MessageKind.IDENT, MessageKind.IPLOS):
         message = place.store.message(submission_id, kind)
-        attempt = place.store.open_attempt(message.id, at=place.now())
+        attempt = place.attempts.open(message, place.act())
         if attempt is not None:
             _hand_over(place, message, attempt)
-    place.store.all_sent(submission_id, at=place.now())
+    place.attempts.all_delivered(submission_id, place.act())
 
 
 def _hand_over(place: Workplace, message: Message, attempt: Attempt) -> None:
-    _protect_once(place, message, attempt)
+    key = place.store.submission(message.submission_id).wrapped_key
+    _protect_once(place, message, attempt, key)
     settings = place.settings
     envelope = Envelope(
         message_id=attempt.message_id,
         message_type=message.message_type,
         from_her_id=settings.sender.service_her_id,
         to_her_id=settings.receiver.service_her_id,
-        sent_at=place.now(),
+        sent_at=place.clock(),
     )
-    key = place.store.submission(message.submission_id).wrapped_key
     try:
         with place.vault.open(attempt.protected_name, key) as body:
             place.transport.send(envelope, body)
     except TransportError:
-        place.store.attempt_failed(attempt.id, at=place.now())
+        place.attempts.ended(attempt.id, AttemptEvent.FAILED, place.act())
         raise
-    place.store.attempt_delivered(attempt.id, at=place.now())
+    place.attempts.ended(attempt.id, AttemptEvent.DELIVERED, place.act())
 
 
-def _protect_once(place: Workplace, message: Message, attempt: Attempt) -> None:
+def _protect_once(place: Workplace, message: Message, attempt: Attempt, key: bytes) -> None:
     """Sign and encrypt into the vault, unless it was done before: the same attempt always carries the same bytes."""
-    key = place.store.submission(message.submission_id).wrapped_key
     if place.vault.holds(attempt.protected_name):
         return
+    if message.content_sha256 is None:
+        raise Blocked("The messages have not passed the gate, so nothing was sent. Run the report again.")
     with place.vault.open(message.content_name, key) as plain, place.vault.create(attempt.protected_name, key) as out:
-        report = protect(plain, plain.size, out, place.identity, place.register_certificate)
-    place.store.record_protected(attempt.id, sha256=report.sha256)
+        report = protect(plain, plain.size, out, place.signing_identity, place.register_encryption_certificate)
+    place.attempts.record_protected(attempt.id, report.sha256)

@@ -1,0 +1,53 @@
+"""Our own schemas, compiled: alone, together with the message head, and for one person's subtree. No network."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from lxml import etree
+
+from kpr.messages.shape import SCHEMAS, iplos_shape, schema_path
+
+MSGHEAD = "http://www.kith.no/xmlstds/msghead/2006-05-24"
+_XS = "http://www.w3.org/2001/XMLSchema"
+
+
+def default_namespace(space: str) -> dict[Any, str]:
+    """The map that makes a namespace the default one (lxml's key for that is None)."""
+    return {None: space}
+
+
+@cache
+def namespace_of(family: str, version: str) -> str:
+    """The namespace of a payload's schema."""
+    return str(etree.parse(schema_path(family, version)).getroot().get("targetNamespace"))
+
+
+@cache
+def payload_schema(family: str, version: str) -> etree.XMLSchema:
+    """A payload alone."""
+    return etree.XMLSchema(etree.parse(schema_path(family, version)))
+
+
+@cache
+def schema_set(family: str, version: str) -> etree.XMLSchema:
+    """Message head and payload in one set: the head takes payloads strictly, so both must be there."""
+    imports = ((MSGHEAD, "msghead-1.2.xsd"), (namespace_of(family, version), schema_path(family, version).name))
+    lines = "".join(f'<xs:import namespace="{space}" schemaLocation="{file}"/>' for space, file in imports)
+    return _compile(f'<xs:schema xmlns:xs="{_XS}">{lines}</xs:schema>')
+
+
+@cache
+def person_schema(version: str) -> etree.XMLSchema:
+    """One PERSON with everything under it, so that a fault is known by person, class and element."""
+    space = iplos_shape(version).namespace
+    return _compile(
+        f'<xs:schema xmlns:xs="{_XS}" xmlns:k="{space}" targetNamespace="{space}" elementFormDefault="qualified">'
+        f'<xs:include schemaLocation="{schema_path("iplos", version).name}"/>'
+        '<xs:element name="PERSON" type="k:PERSON"/></xs:schema>'
+    )
+
+
+def _compile(text: str) -> etree.XMLSchema:
+    return etree.XMLSchema(etree.fromstring(text, base_url=str(SCHEMAS / "set.xsd")))

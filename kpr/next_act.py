@@ -1,0 +1,43 @@
+"""What happened, what is awaited and what to do now, in plain words, for every combination of states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kpr.checks.finding import Text
+from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState
+
+#: Before the first submission there is no combination.
+NOTHING_SENT = Text(
+    "Ingenting er sendt for dette året. Kontroller uttrekket med «kpr check», og send med «kpr report».",
+    "Nothing has been sent for this year. Check the extract with 'kpr check', and send with 'kpr report'.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NextAct:
+    """A sentence, and whether it asks for anything: ``nothing``, ``act`` or ``ask`` (a person looks)."""
+
+    text: Text
+    do: str
+
+
+@cache
+def _rows() -> list[dict[str, Any]]:
+    return list(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
+
+
+def next_act(
+    state: SubmissionState, ident_leg: IdentLeg, receipt_leg: ReceiptLeg, values: Mapping[str, str] | None = None
+) -> NextAct:
+    """The first row that fits; its placeholders filled from ``values`` (``until``, ``codes``)."""
+    asked = {"state": state.value, "ident": ident_leg.value, "receipt": receipt_leg.value}
+    row = next(row for row in _rows() if all(value in row.get(name, [value]) for name, value in asked.items()))
+    filled = {"until": "–", "codes": "–", **(values or {})}
+    return NextAct(Text(row["nb"].format(**filled), row["en"].format(**filled)), row["do"])

@@ -1,0 +1,115 @@
+"""Status: where the municipality stands, in plain words: what happened, what is awaited, until when, what to do now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kpr.calendar import OSLO, last_safe_send, next_milestone
+from kpr.checks.finding import Text
+from kpr.conversation import ReceiptLeg, SubmissionState, Verdict, verdict
+from kpr.next_act import NOTHING_SENT, next_act
+from kpr.steps.timeline import Line, timeline
+from kpr.steps.workplace import Workplace
+from kpr.store import MessageKind, Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One thing and how it stands."""
+
+    what: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole answer of ``kpr status``."""
+
+    municipality: str
+    data_year: int
+    state: str
+    version: int
+    verdict: Verdict
+    do: str
+    next_act: Text
+    lines: tuple[Standing, ...]
+    timeline: tuple[Line, ...]
+    awaited_until: datetime | None
+    unfinished_sending: str | None
+
+
+def status(place: Workplace) -> Status:
+    """Where this cycle stands now."""
+    latest = place.store.latest()
+    if latest is None:
+        return _status(place, "NOTHING_SENT", 0, Verdict(False, False, False), "act", NOTHING_SENT, _milestones(place))
+    messages = {message.kind: message for message in place.store.messages(latest.id)}
+    iplos, ident = messages.get(MessageKind.IPLOS), messages.get(MessageKind.IDENT)
+    receipt_leg = iplos.receipt_leg if iplos else ReceiptLeg.NONE
+    until = iplos.generated + timedelta(hours=place.year.ack_hours.value) if iplos else None
+    codes = ", ".join(m.receipt_codes for m in messages.values() if m.receipt_codes)
+    act = next_act(latest.state, latest.ident_leg, receipt_leg, _values(until, codes))
+    attempts = {kind: place.attempts.latest(message.id) for kind, message in messages.items()}
+    states = {kind: attempt.state if attempt else None for kind, attempt in attempts.items()}
+    answer = verdict(states.get(MessageKind.IDENT), states.get(MessageKind.IPLOS), latest.ident_leg, receipt_leg)
+    lines = (
+        Standing("Innsending", f"versjon {latest.version}, løpenummer {latest.sequence_number}: {latest.state}"),
+        Standing("Identmelding: e-post", latest.ident_leg.value),
+        Standing("Identmelding: kvittering", ident.receipt_leg.value if ident else "–"),
+        Standing("IPLOS-melding: kvittering", receipt_leg.value),
+        *_milestones(place),
+    )
+    return _status(
+        place, latest.state.value, latest.version, answer, act.do, act.text, lines, until, _unfinished(latest)
+    )
+
+
+def _status(
+    place: Workplace,
+    state: str,
+    version: int,
+    answer: Verdict,
+    do: str,
+    text: Text,
+    lines: tuple[Standing, ...],
+    until: datetime | None = None,
+    unfinished: str | None = None,
+) -> Status:
+    settings = place.settings
+    return Status(
+        settings.municipality.number,
+        settings.data_year,
+        state,
+        version,
+        answer,
+        do,
+        text,
+        lines,
+        timeline(place),
+        until,
+        unfinished,
+    )
+
+
+def _unfinished(latest: Submission) -> str | None:
+    unfinished = latest.state in (SubmissionState.APPROVED, SubmissionState.SENDING)
+    return latest.id if unfinished else None
+
+
+def _values(until: datetime | None, codes: str) -> dict[str, str]:
+    values = {"codes": codes} if codes else {}
+    if until:
+        values["until"] = until.astimezone(OSLO).strftime("%d.%m.%Y kl. %H.%M")
+    return values
+
+
+def _milestones(place: Workplace) -> tuple[Standing, ...]:
+    """The next date, and the last safe day before it; says so when the year's dates are not known."""
+    coming = next_milestone(place.year.milestones, place.clock())
+    if coming is None:
+        known = "passert" if place.year.milestones else "ikke kjent for dette året: spør registeret"
+        return (Standing("Frister", known),)
+    safe = last_safe_send(coming, place.year.ack_hours.value).astimezone(OSLO)
+    mark = "" if coming.mark == "confirmed" else f" ({coming.mark})"
+    return (Standing("Neste dato", f"{coming.id} {coming.date}{mark}; siste trygge sending {safe:%d.%m.%Y}"),)

@@ -1,0 +1,39 @@
+"""Watch: ask the clock what is late, move what is overdue, and say what to do. Never sends anything."""
+
+from __future__ import annotations
+
+from kpr.conversation import IdentEvent, IdentLeg, ReceiptEvent, ReceiptLeg, SubmissionState
+from kpr.overdue import Alarm, Lateness, ident_alarm, ident_lateness, receipt_alarm, receipt_lateness
+from kpr.steps.workplace import Workplace
+from kpr.store import Message, MessageKind, Submission
+
+_WAITING = (SubmissionState.AWAITING, SubmissionState.SENDING)
+
+
+def watch(place: Workplace) -> list[Alarm]:
+    """What is late in this cycle now; overdue legs are moved to OVERDUE, which is reversible."""
+    alarms: list[Alarm | None] = []
+    for submission in place.store.submissions():
+        if submission.state in _WAITING and place.store.messages(submission.id):
+            alarms.append(_watch_receipt(place, place.store.message(submission.id, MessageKind.IPLOS)))
+            alarms.append(_watch_ident(place, submission))
+    return [alarm for alarm in alarms if alarm is not None]
+
+
+def _watch_receipt(place: Workplace, message: Message) -> Alarm | None:
+    late = receipt_lateness(message.receipt_leg, message.generated, place.clock(), place.year.ack_hours.value)
+    if late is Lateness.OVERDUE and message.receipt_leg is ReceiptLeg.NONE:
+        place.legs.receipt(message.id, ReceiptEvent.TIME_PASSED, place.act("clock"))
+    return receipt_alarm(message.id, late)
+
+
+def _watch_ident(place: Workplace, submission: Submission) -> Alarm | None:
+    message = place.store.message(submission.id, MessageKind.IDENT)
+    attempt = place.attempts.latest(message.id)
+    if attempt is None or attempt.ended_at is None:
+        return None
+    hours = place.year.ident_feedback_hours.value
+    late = ident_lateness(submission.ident_leg, attempt.ended_at, place.clock(), hours)
+    if late is Lateness.OVERDUE and submission.ident_leg is IdentLeg.SENT:
+        place.legs.ident(submission.id, IdentEvent.TIME_PASSED, place.act("clock"))
+    return ident_alarm(message.id, late)

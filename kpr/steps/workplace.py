@@ -1,0 +1,142 @@
+"""The workplace: one municipality's settings with everything that they open. Made at the edge, handed to each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from cryptography import x509
+
+from kpr.calendar import end_of_day
+from kpr.clock import Clock, file_clock, system_clock
+from kpr.errors import BadSettings
+from kpr.guard import Approval
+from kpr.messages.shape import PayloadShape, iplos_shape
+from kpr.security.certificates import Identity, Purpose, check_certificate, load_certificate, load_identity
+from kpr.security.vault import MasterKey, Vault
+from kpr.settings import Environment, Settings, load_settings
+from kpr.store import Act, Attempts, Legs, Store, migrate, open_engine
+from kpr.transports.open import open_transport
+from kpr.transports.seam import Transport
+from kpr.years import Year, load_year
+
+
+@dataclass
+class Workplace:
+    """Settings, year, store, vault, keys, transport and clock of one municipality's year."""
+
+    settings: Settings
+    year: Year
+    store: Store
+    vault: Vault
+    transport: Transport
+    clock: Clock
+
+    @property
+    def label(self) -> str:
+        """Municipality and data year, as it may stand in a name: ``1103-2020``."""
+        return f"{self.settings.municipality.number}-{self.settings.data_year}"
+
+    @property
+    def shape(self) -> PayloadShape:
+        """The shape of the IPLOS payload of the data year."""
+        return iplos_shape(self.year.iplos_version.value)
+
+    @property
+    def attempts(self) -> Attempts:
+        """The outbox."""
+        return Attempts(self.store)
+
+    @property
+    def legs(self) -> Legs:
+        """The two legs."""
+        return Legs(self.store)
+
+    def act(self, who: str = "kpr", why: str = "") -> Act:
+        """Something done now by someone."""
+        return Act(who, self.clock(), why)
+
+    def too_late(self, now: datetime) -> bool:
+        """Whether the absolute last date has passed; never, when it is not known."""
+        last = self.year.milestone("absolute_last")
+        return last is not None and now > end_of_day(last.date)
+
+    @cached_property
+    def signing_identity(self) -> Identity:
+        """Our signing certificate with its key, valid now."""
+        keys = self.settings.keys
+        identity = load_identity(keys.signing_certificate, keys.signing_key, keys.password)
+        check_certificate(identity.certificate, Purpose.SIGN, self.clock())
+        return identity
+
+    @cached_property
+    def decryption_identity(self) -> Identity:
+        """Our encryption certificate with its key."""
+        keys = self.settings.keys
+        return load_identity(keys.decryption_certificate, keys.decryption_key, keys.password)
+
+    @cached_property
+    def register_encryption_certificate(self) -> x509.Certificate:
+        """The register's encryption certificate, valid now."""
+        certificate = load_certificate(self.settings.keys.register_encryption_certificate)
+        check_certificate(certificate, Purpose.ENCRYPT, self.clock())
+        return certificate
+
+    @cached_property
+    def register_signing_certificate(self) -> x509.Certificate:
+        """The certificate that the register signs with."""
+        return load_certificate(self.settings.keys.register_signing_certificate)
+
+
+@contextmanager
+def open_workplace(settings_file: Path) -> Iterator[Workplace]:
+    """Open everything that a settings file names; BadSettings or BadCertificate when something does not fit."""
+    settings = load_settings(settings_file)
+    year = load_year(settings.data_year, settings.year_file)
+    _check_receiver(settings, year)
+    engine = open_engine(settings.store.url.get_secret_value())
+    try:
+        migrate(engine)
+        yield Workplace(
+            settings,
+            year,
+            Store(engine, settings.municipality.number, settings.data_year),
+            Vault(settings.vault.folder, MasterKey.load(settings.vault.key_file, settings.vault.key_variable)),
+            open_transport(settings),
+            file_clock(settings.clock_file) if settings.clock_file else system_clock,
+        )
+    finally:
+        engine.dispose()
+
+
+def _check_receiver(settings: Settings, year: Year) -> None:
+    """L0-5: in production, QA and test the receiver is the one of the data year's profile."""
+    expected = {
+        Environment.PRODUCTION: year.receiver_production,
+        Environment.QA: year.receiver_qa,
+        Environment.TEST: year.receiver_test,
+    }
+    if settings.environment is Environment.SIMULATOR:
+        return
+    profile = expected[settings.environment]
+    if profile is None:
+        raise BadSettings(
+            f"Data year {year.data_year} has no receiver for {settings.environment}.",
+            place="environment",
+            remedy="Use another environment, or give it in a year_file.",
+        )
+    if settings.receiver.service_her_id != profile.value:
+        raise BadSettings(
+            f"The receiver's HER-id is not the one of data year {year.data_year} ({profile.value}, {profile.mark}).",
+            place="receiver.service_her_id",
+            remedy="Take it from Adresseregisteret; a newer one than the profile's goes into a year_file.",
+        )
+
+
+def approval(by: str, second: str | None, reason: str | None) -> Approval:
+    """Who asks, and why, as the guard wants it."""
+    return Approval(frozenset(name for name in (by, second) if name), reason or "")
