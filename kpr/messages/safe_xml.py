@@ -5,6 +5,8 @@ A DOCTYPE is refused outright: no message of this family has one, and everything
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
@@ -29,13 +31,12 @@ def stream(
     BadMessage: not well-formed, not UTF-8 as declared, a DOCTYPE, or (with ``schema``) not valid. The text of the
     fault is ours: the parser's own would quote the value.
     """
-    # resolve_entities=False together with a schema makes lxml end in silence at the first fault (6.1): so entities
-    # are left to "internal", and none can exist, since a DOCTYPE is refused before any content is read.
+    # With a schema, lxml 6.1 ends in silence at the first fault when resolve_entities is False, and libxml2 crashes
+    # on an entity when it is not. So the DOCTYPE is refused on the way in, and no entity can ever be declared.
     parser = etree.iterparse(
-        source,
+        _NoDoctype(source),
         events=("start", "end"),
         schema=schema,
-        resolve_entities="internal",
         load_dtd=False,
         no_network=True,
         huge_tree=False,
@@ -44,10 +45,7 @@ def stream(
     finished = False
     try:
         for event, element in parser:
-            if root is None:
-                root = element
-                if root.getroottree().docinfo.internalDTD is not None:
-                    raise _doctype()
+            root = element if root is None else root
             finished = event == "end" and element is root
             if event in events:
                 yield event, element
@@ -70,14 +68,43 @@ def parse_small(data: bytes) -> etree._Element:
     """A whole small document; BadMessage when it is too large, not well-formed, or has a DOCTYPE."""
     if len(data) > SMALL_LIMIT:
         raise BadMessage("The document is too large for what it claims to be.", remedy="Have a person look at it.")
-    parser = etree.XMLParser(resolve_entities="internal", load_dtd=False, no_network=True, huge_tree=False)
+    parser = etree.XMLParser(load_dtd=False, no_network=True, huge_tree=False)
     try:
-        root = etree.fromstring(data, parser)
+        return etree.fromstring(_NoDoctype(io.BytesIO(data)).read(-1), parser)
     except etree.XMLSyntaxError as error:
         raise _fault(error, validated=False) from None
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise _doctype()
-    return root
+
+
+_DECLARED = re.compile(rb"""^\s*<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_ENCODINGS = {b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1", b"iso-8859-15", b"windows-1252"}
+
+
+class _NoDoctype:
+    """The stream as it is, unless it holds a DOCTYPE, or an encoding in which one could hide from us."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self._tail = b""
+        self._first = True
+
+    def read(self, size: int) -> bytes:
+        """As the source gives it; BadMessage when it must not be read."""
+        data = self._source.read(size)
+        if self._first and data:
+            self._first = False
+            _check_encoding(data)
+        seen = (self._tail + data).upper()
+        if b"<!DOCTYPE" in seen or b"<!ENTITY" in seen:
+            raise _doctype()
+        self._tail = data[-8:] if len(data) >= 8 else (self._tail + data)[-8:]
+        return data
+
+
+def _check_encoding(start: bytes) -> None:
+    declared = _DECLARED.match(start.removeprefix(b"\xef\xbb\xbf"))
+    unknown = declared is not None and declared.group(1).lower() not in _ENCODINGS
+    if unknown or start[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\x00" in start[:4]:
+        raise BadMessage("The file is not in UTF-8 or ISO-8859-1.", remedy="Export it again as UTF-8.")
 
 
 def _doctype() -> BadMessage:
@@ -95,6 +122,6 @@ def _fault(error: etree.XMLSyntaxError, *, validated: bool) -> BadMessage:
         "XML_ERR_INVALID_CHAR": "The file holds a character that XML does not allow.",
         "XML_ERR_TAG_NOT_FINISHED": "The file ends too early: it was cut off.",
     }
-    name = etree.ErrorTypes._getName(code) if code else ""  # type: ignore[attr-defined]
+    name = etree.ErrorTypes._getName(code) if code else ""
     problem = kinds.get(name or "", "The file is not well-formed XML, or it was cut off.")
     return BadMessage(problem, place=place, remedy="Export it again and check that it was copied whole.")
