@@ -52,16 +52,21 @@ class IplosHeader:
         }
 
 
-def iplos_payload(work: WorkRows, header: IplosHeader, progress: Progress = silent) -> IplosPayload:
-    """The payload, ready to be written; BadMessage while writing when a person does not follow the schema."""
-    return IplosPayload(work, header, progress)
+def iplos_payload(
+    work: WorkRows, header: IplosHeader, progress: Progress = silent, *, validate: bool = True
+) -> IplosPayload:
+    """The payload, ready to be written; BadMessage while writing when a person does not follow the schema.
+
+    Without ``validate`` it writes what a care-record system would, right or wrong: for synthetic extracts only.
+    """
+    return IplosPayload(work, header, progress, validate=validate)
 
 
 class IplosPayload:
     """Writes ``IPLOS`` into an open ``xmlfile``."""
 
-    def __init__(self, work: WorkRows, header: IplosHeader, progress: Progress) -> None:
-        self.work, self.header, self.progress = work, header, progress
+    def __init__(self, work: WorkRows, header: IplosHeader, progress: Progress, *, validate: bool) -> None:
+        self.work, self.header, self.progress, self.validate = work, header, progress, validate
         self.shape: PayloadShape = work.shape
         self.namespace, self.version = self.shape.namespace, self.shape.version
 
@@ -77,7 +82,7 @@ class IplosPayload:
             total = self.work.count("person")
             schema = person_schema(self.version)
             for number, (person, places) in enumerate(self._persons(), 1):
-                if not schema.validate(person):
+                if self.validate and not schema.validate(person):
                     raise fault_of(person, schema, places)
                 xf.write(person)
                 xf.write("\n")
@@ -151,7 +156,7 @@ class _Children:
         self.writer = _RowWriter(namespace, shape)
         order = "person_row, row_no"
         self._rows: Iterator[Any] = work.select(shape.table, ("person_row", "row_no", *shape.columns), order)
-        self._next = next(self._rows, None)
+        self._next: Any = next(self._rows, None)
 
     def write(self, person: etree._Element, number: int, places: FaultPlace) -> None:
         """Append every row of this person."""
