@@ -161,7 +161,10 @@ class People:
         self.random.shuffle(others)
         for code in others[: max(0, wanted - len(made.tjeneste))]:
             decided = self._day(max(entered, self._first), self._last)
-            self._decision(made, key, code, decided)["tjVedtak"] = "1"
+            refused = self._decision(made, key, code, decided)
+            refused["tjVedtak"] = "1"
+            if "R" in self._types[code].obligations:
+                refused["tjRullerende"] = "2"
 
     def _functions_of(self, made: Person, key: str) -> None:
         start = _text(self._day(self._first, self._last))

@@ -15,7 +15,7 @@ from kpr.years.model import Profile, Year
 DATA = Path(__file__).parent / "data"
 
 #: What an override may hold besides the values of a profile.
-_CODE_LIST_PARTS = ("service_types", "lists", "elements", "score_lists", "districts")
+_CODE_LIST_PARTS = ("service_types", "lists", "elements", "score_lists", "districts", "municipalities")
 
 
 def known_years() -> tuple[int, ...]:
@@ -83,6 +83,8 @@ def _code_lists(extra: dict[str, Any]) -> dict[str, Any]:
             changed = {row["code"]: row for row in extra[part]}
             kept = [row for row in lists[part] if row["code"] not in changed]
             lists[part] = kept + list(changed.values())
+        elif part == "municipalities" and part in extra:
+            lists[part] = extra[part]
         elif part in extra:
             lists[part] = lists[part] | extra[part]
     return lists

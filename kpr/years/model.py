@@ -74,6 +74,14 @@ class ServiceType:
     organisation: str
 
 
+@dataclass(frozen=True, slots=True)
+class Municipality:
+    """A municipality by the number that it had in the data year."""
+
+    number: str
+    name: str
+
+
 class Profile(_Value):
     """The values of one year's file, merged with the year it is based on and with an override."""
 
@@ -174,6 +182,21 @@ class Year:
         rows = [row for row in self._code_lists["service_types"] if self._is_valid(row, sending=True)]
         fields = ("group", "obligations", "organisation")
         return {row["code"]: ServiceType(row["code"], self._text(row), *(row[f] for f in fields)) for row in rows}
+
+    @property
+    def all_service_types(self) -> dict[str, ServiceType]:
+        """List 9151 with every code it ever had, valid this year or not."""
+        fields = ("group", "obligations", "organisation")
+        rows = self._code_lists["service_types"]
+        return {row["code"]: ServiceType(row["code"], self._text(row), *(row[f] for f in fields)) for row in rows}
+
+    @property
+    def municipalities(self) -> tuple[Municipality, ...]:
+        """The municipalities that existed on 1 January of the data year; empty when no list is known."""
+        rows = self._code_lists.get("municipalities", [])
+        year = self.profile.data_year
+        valid = [row for row in rows if row.get("from", 0) <= year <= row.get("to", 9999)]
+        return tuple(Municipality(row["number"], row["name"]) for row in valid)
 
     def districts(self, municipality: str) -> dict[str, str]:
         """Bydeler of a municipality by two digits; empty where there are none."""

@@ -1,0 +1,66 @@
+"""The check: the one way in for command line, task and test. Runs everything and says what may be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kpr.checks.content import ContentOptions, content_rules, run_content_rules
+from kpr.checks.facts import Fact, letter_facts
+from kpr.checks.finding import Mode, Text
+from kpr.checks.prediction import Prediction, predict
+from kpr.checks.register import register_rules, run_register_checks
+from kpr.checks.rules import Catalogue, RuleCount, create_finding_table, summary
+from kpr.progress import Progress, silent
+from kpr.sources.work_rows import WorkRows
+from kpr.years import Year
+
+_STEPS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Everything that the check found. The findings themselves stay in the work rows until somebody reads them."""
+
+    catalogue: Catalogue
+    counts: list[RuleCount]
+    prediction: Prediction
+    facts: list[Fact]
+
+    @property
+    def blocked(self) -> bool:
+        """Whether something stops the submission."""
+        return any(count.blocks for count in self.counts)
+
+    @property
+    def sentence(self) -> Text:
+        """What the register will keep and lose, in a sentence."""
+        return self.prediction.sentence
+
+
+def full_catalogue(year: Year, modes: Mapping[str, Mode] | None = None) -> Catalogue:
+    """Every rule of the data year, the register's and ours."""
+    return Catalogue([*register_rules(year), *content_rules(year)], modes)
+
+
+def check(
+    work: WorkRows,
+    year: Year,
+    options: ContentOptions | None = None,
+    modes: Mapping[str, Mode] | None = None,
+    progress: Progress = silent,
+) -> CheckResult:
+    """Run the register's checks, the content rules, the prediction and the letter's facts; changes no value."""
+    options = options or ContentOptions()
+    catalogue = full_catalogue(year, modes)
+    create_finding_table(work)
+    progress("check", 0, _STEPS)
+    run_register_checks(work, year, catalogue)
+    progress("check", 1, _STEPS)
+    run_content_rules(work, year, catalogue, options)
+    progress("check", 2, _STEPS)
+    prediction = predict(work)
+    progress("check", 3, _STEPS)
+    facts = letter_facts(work, year, options.last_year)
+    progress("check", _STEPS, _STEPS)
+    return CheckResult(catalogue, summary(work, catalogue), prediction, facts)
