@@ -26,7 +26,7 @@ def _is_transport_fault(_task: Any, _run: Any, state: Any) -> bool:
 
 
 #: Backoff for a transport that is away: the same bytes under the same ids, so trying again is safe (S1).
-_BACKOFF = [1, 5, 15, 60]
+_BACKOFF: list[float] = [1, 5, 15, 60]
 
 
 @task(

@@ -33,7 +33,7 @@ def take_extract(settings_file: str, submission: str) -> int:
 def check_extract(settings_file: str, submission: str) -> bool:
     """Check the extract and show the findings as a table of counts; whether it may be sent."""
     with open_workplace(Path(settings_file)) as place, progress_artifact("check", place.label) as progress:
-        result = check.check_submission(place, submission, progress=progress)
+        result = check.check_submission(place, submission, progress=progress).result
         show_findings(place, result)
         return not result.blocked
 

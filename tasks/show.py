@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
+from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 
@@ -20,19 +22,18 @@ Progress = Callable[[str, int, int], None]
 @contextmanager
 def progress_artifact(step: str, label: str) -> Iterator[Progress]:
     """A progress bar in the UI; moved at most once per whole per cent."""
-    artifact = create_progress_artifact(progress=0.0, key=f"{step}-{label}", description=step)
+    artifact = cast(UUID, create_progress_artifact(progress=0.0, key=f"{step}-{label}", description=step))
     shown = 0
 
     def move(_name: str, done: int, total: int) -> None:
         nonlocal shown
         percent = int(100 * done / total) if total else 100
-        if percent > shown and artifact is not None:
+        if percent > shown:
             shown = percent
             update_progress_artifact(artifact, progress=float(percent))
 
     yield move
-    if artifact is not None:
-        update_progress_artifact(artifact, progress=100.0)
+    update_progress_artifact(artifact, progress=100.0)
 
 
 def show_findings(place: Workplace, result: CheckResult) -> None:

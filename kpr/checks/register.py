@@ -20,9 +20,10 @@ _TABLES = {"IPLOS": "innhinfo"}
 _KEYLESS = ("innhinfo", "iikontakt")
 
 _NOT_DIGITS = "{v} GLOB '*[^0-9]*'"
+#: strftime normalises a day only when it has something to add: 31 February becomes 2 March, and is found out.
 _DATE = (
     "({v} = '99991231' OR (length({v}) = 8 AND substr({v}, 1, 2) IN ('19', '20') AND NOT {v} GLOB '*[^0-9]*' AND "
-    "strftime('%Y%m%d', substr({v}, 1, 4) || '-' || substr({v}, 5, 2) || '-' || substr({v}, 7, 2)) = {v}))"
+    "strftime('%Y%m%d', substr({v}, 1, 4) || '-' || substr({v}, 5, 2) || '-' || substr({v}, 7, 2), '+0 days') = {v}))"
 )
 _DECIMAL = "({})".format(
     " OR ".join(f"{{v}} GLOB '{'[0-9]' * whole}.{'[0-9]' * part}'" for whole in (1, 2, 3) for part in (1, 2))

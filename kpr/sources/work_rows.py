@@ -23,6 +23,7 @@ class WorkRows:
         self.shape = shape
         self.columns = table_columns(shape)
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self.connection.execute("PRAGMA temp_store = MEMORY")  # no temporary table may spill to the disk
         self._person_rows: dict[str | None, int] = {}
         self._filled = dict.fromkeys(self.columns, 0)
         if image is not None:

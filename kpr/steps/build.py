@@ -7,7 +7,7 @@ gives the same bytes.
 from __future__ import annotations
 
 from kpr.messages.gate import gate
-from kpr.messages.head import write_message
+from kpr.messages.head import Payload, write_message
 from kpr.messages.ident import ident_payload
 from kpr.messages.iplos import iplos_payload
 from kpr.messages.pair import check_pair
@@ -27,8 +27,9 @@ def build_messages(place: Workplace, submission_id: str, *, progress: Progress =
     submission = place.store.submission(submission_id)
     work = kept_rows(place, submission)
     for message in place.store.messages(submission_id):
-        _write(place, message, work, progress)
-        _gate(place, message, progress)
+        if message.content_sha256 is None or not place.vault.holds(message.content_name):
+            _write(place, message, work, progress)
+            _gate(place, message, progress)
     ident, iplos = (place.store.message(submission_id, kind) for kind in (MessageKind.IDENT, MessageKind.IPLOS))
     key = submission.wrapped_key
     with place.vault.open(ident.content_name, key) as left, place.vault.open(iplos.content_name, key) as right:
@@ -37,6 +38,7 @@ def build_messages(place: Workplace, submission_id: str, *, progress: Progress =
 
 def _write(place: Workplace, message: Message, work: WorkRows, progress: Progress) -> None:
     submission = place.store.submission(message.submission_id)
+    payload: Payload
     if message.kind is MessageKind.IDENT:
         payload = ident_payload(work, headers.ident_header(place, submission, work), progress=progress)
     else:

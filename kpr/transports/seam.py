@@ -31,7 +31,10 @@ class Envelope:
 class Received(Protocol):
     """One message that has come in. It stays with the transport until it is accepted or set aside."""
 
-    envelope: Envelope
+    @property
+    def envelope(self) -> Envelope:
+        """What stood outside the bytes."""
+        ...
 
     def open(self) -> BinaryIO:
         """The protected bytes, as a stream."""

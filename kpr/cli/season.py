@@ -1,0 +1,133 @@
+"""The commands of the season: ``report``, ``collect``, ``watch``, ``status``, ``correct``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kpr.cli.output import out, print_json, progress_bar
+from kpr.cli.setup import Json
+from kpr.errors import Blocked
+from kpr.steps.collect import collect as run_collect
+from kpr.steps.report import prepare, send_approved
+from kpr.steps.status import Status
+from kpr.steps.status import status as run_status
+from kpr.steps.watch import watch as run_watch
+from kpr.steps.workplace import Workplace, open_workplace
+
+Settings = Annotated[Path, typer.Option("--settings", help="Innstillingsfil.")]
+By = Annotated[str, typer.Option("--by", help="Hvem du er: den som godkjenner.")]
+Second = Annotated[str | None, typer.Option("--second", help="Den andre personen, der to trengs.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Hvorfor advarslene godtas, eller hvorfor nå.")]
+
+_DO = {"nothing": "green", "act": "yellow", "ask": "red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (report, correct, collect, watch, status):
+        app.command(command.__name__)(command)
+
+
+def report(
+    by: By, settings: Settings = Path("kpr.yaml"), second: Second = None, reason: Reason = None, as_json: Json = False
+) -> None:
+    """Les, kontroller, bygg og send. Avbrutt? Kjør igjen: den fortsetter med samme nummer."""
+    _send(settings, by, second, reason, None, as_json)
+
+
+def correct(
+    by: By,
+    mended: Annotated[str, typer.Option("--mended", help="Hva som er rettet.")],
+    settings: Settings = Path("kpr.yaml"),
+    second: Second = None,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Send en ny, rettet versjon av begge meldingene. Låst så lenge svar på den forrige mangler."""
+    _send(settings, by, second, reason, mended, as_json)
+
+
+def _send(path: Path, by: str, second: str | None, reason: str | None, mended: str | None, as_json: bool) -> None:
+    with open_workplace(path) as place, progress_bar(quiet=as_json) as progress:
+        submission, checked = prepare(place, by=by, second=second, mended=mended, reason=reason, progress=progress)
+        if checked.result.blocked and not as_json:
+            for count in checked.result.counts:
+                if count.blocks:
+                    out.print(f"[red]{count.rule}[/] ({count.count}): {checked.result.catalogue[count.rule].wrong.nb}")
+        send_approved(place, submission, checked, by=by, reason=reason, progress=progress)
+        now = run_status(place)
+    _tell(now, as_json)
+
+
+def collect(settings: Settings = Path("kpr.yaml"), as_json: Json = False) -> None:
+    """Hent det som har kommet: kvitteringer og e-post om identmeldingen."""
+    with open_workplace(settings) as place:
+        came = run_collect(place)
+        now = run_status(place)
+    if as_json:
+        print_json({"came": came.counts(), "status": now})
+        return
+    for kind, count in came.counts().items():
+        out.print(f"{count} × {kind}")
+    if not came.counts():
+        out.print("Ingenting nytt har kommet.")
+    _tell(now, as_json)
+
+
+def watch(settings: Settings = Path("kpr.yaml"), as_json: Json = False) -> None:
+    """Se på klokken: hva er forsinket? Sender aldri noe."""
+    with open_workplace(settings) as place:
+        alarms = run_watch(place)
+        now = run_status(place)
+    if as_json:
+        print_json({"alarms": alarms, "status": now})
+        return
+    for alarm in alarms:
+        out.print(f"[yellow]{alarm.lateness}[/] {alarm.text.nb}")
+    if not alarms:
+        out.print("Ingenting er forsinket.")
+    _tell(now, as_json)
+
+
+def status(
+    settings: Settings = Path("kpr.yaml"),
+    html: Annotated[Path | None, typer.Option(help="Skriv tidslinjen som en side.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Hva har skjedd, hva ventes, til når, og hva gjør jeg nå?"""
+    with open_workplace(settings) as place:
+        now = run_status(place)
+        if html:
+            html.write_text(_page(place, now), encoding="utf-8")
+    _tell(now, as_json, timeline=True)
+
+
+def _page(place: Workplace, now: Status) -> str:
+    from kpr.calendar import OSLO
+    from kpr.report.page import status_page
+
+    title = f"{place.settings.municipality.name}, rapporteringsår {now.data_year}"
+    return status_page(now, title, f"Laget {place.clock().astimezone(OSLO):%d.%m.%Y %H.%M}.")
+
+
+def _tell(now: Status, as_json: bool, *, timeline: bool = False) -> None:
+    if as_json:
+        print_json(now)
+        return
+    from kpr.calendar import OSLO
+
+    if timeline:
+        for line in now.timeline:
+            why = f" – {line.why}" if line.why else ""
+            out.print(f"[dim]{line.at.astimezone(OSLO):%d.%m.%Y %H.%M}[/]  v{line.version}  {line.text.nb}{why}")
+    for standing in now.lines:
+        out.print(f"  {standing.what}: {standing.state}")
+    answers = (("levert", now.verdict.delivered), ("godtatt", now.verdict.accepted), ("riktig", now.verdict.right))
+    out.print("  " + " · ".join(f"{name}: {'ja' if yes else 'nei'}" for name, yes in answers))
+    out.print(f"[bold {_DO[now.do]}]Nå:[/] {now.next_act.nb}")
+
+
+__all__ = ["Blocked", "register"]

@@ -1,0 +1,1 @@
+"""What comes back: receipts and the ident e-mail, read into events of the conversation."""

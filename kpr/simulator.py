@@ -1,0 +1,123 @@
+"""Lays out a place to work in: settings, throw-away keys, and a stand-in register to talk to. For ``kpr init``.
+
+For the simulator everything is made, so that ``kpr report`` works at once. For a real environment only the settings
+file is written: certificates come from the municipality's own issuer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from kpr.errors import BadSettings
+from kpr.security.certificates import Identity, Purpose
+from kpr.security.throwaway import make_authority, make_identity, write_identity
+from kpr.security.vault import MasterKey
+from kpr.years import load_year
+
+MAIL_DOMAIN = "register.example.invalid"
+
+#: HER-ids of the simulator: seven digits beginning with 8, as the test register has them; invented.
+_OURS = ("8000001", "8000002")
+_REGISTER = ("8000003", "8000004")
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlace:
+    """What to write into the settings."""
+
+    number: str = "1103"
+    name: str = "Eksempel kommune"
+    organisation_number: str = "777777777"
+    data_year: int = 2020
+    environment: str = "simulator"
+    clock: bool = False
+
+
+def make_place(folder: Path, new: NewPlace) -> Path:
+    """Write settings (and for the simulator keys and a register) into a folder; the settings file."""
+    settings = folder / "kpr.yaml"
+    if settings.exists():
+        raise BadSettings(
+            "There is a settings file already.", place=settings.name, remedy="Edit it, or choose another folder."
+        )
+    year = load_year(new.data_year)
+    simulated = new.environment == "simulator"
+    receiver = _REGISTER if simulated else ("", year.receiver_production.value)
+    values = {
+        "number": new.number,
+        "name": new.name,
+        "organisation_number": new.organisation_number,
+        "data_year": new.data_year,
+        "environment": new.environment,
+        "sender_organisation_her_id": _OURS[0] if simulated else "",
+        "sender_service_her_id": _OURS[1] if simulated else "",
+        "receiver_organisation_name": "Registereier (stedfortreder)" if simulated else "",
+        "receiver_organisation_her_id": receiver[0],
+        "receiver_service_name": year.receiver_name.value,
+        "receiver_service_her_id": receiver[1],
+        "mail_domain": MAIL_DOMAIN if simulated else "",
+        "clock_file": "clock" if new.clock else "",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    if simulated:
+        _make_keys(folder)
+        _make_register(folder / "register", new, year.receiver_name.value)
+    MasterKey.make(folder / "keys" / "municipality.key")
+    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, autoescape=False)  # noqa: S701  (YAML, not HTML)
+    settings.write_text(templates.get_template("settings_template.yaml").render(values), encoding="utf-8")
+    return settings
+
+
+def _make_keys(folder: Path) -> None:
+    """Two pairs for each side from one throw-away authority; each side gets the other's certificates only."""
+    authority = make_authority()
+    ours, theirs = folder / "keys", folder / "register" / "keys"
+    for name, purpose in (("sign", Purpose.SIGN), ("decrypt", Purpose.ENCRYPT)):
+        _pair(authority, f"municipality {name}", purpose, ours / name, theirs / f"municipality-{name}.pem")
+        other = {"sign": "register-sign.pem", "decrypt": "register-encrypt.pem"}[name]
+        _pair(authority, f"register {name}", purpose, theirs / name, ours / other)
+
+
+def _pair(authority: Identity, name: str, purpose: Purpose, own: Path, other: Path) -> None:
+    identity = make_identity(authority, name, purpose)
+    certificate = own.with_suffix(".pem")
+    write_identity(identity, certificate, own.with_suffix(".key"))
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.write_bytes(certificate.read_bytes())
+
+
+def _make_register(folder: Path, new: NewPlace, service_name: str) -> None:
+    MasterKey.make(folder / "keys" / "register.key")
+    settings = {
+        "organisation_name": "Registereier (stedfortreder)",
+        "organisation_her_id": _REGISTER[0],
+        "service_name": service_name,
+        "service_her_id": _REGISTER[1],
+        "exchange_folder": "../exchange",
+        "state_folder": "state",
+        "signing_certificate": "keys/sign.pem",
+        "signing_key": "keys/sign.key",
+        "decryption_certificate": "keys/decrypt.pem",
+        "decryption_key": "keys/decrypt.key",
+        "vault_key_file": "keys/register.key",
+        "mail_address": f"kpr@{MAIL_DOMAIN}",
+        "senders": [
+            {
+                "her_id": _OURS[1],
+                "municipality": new.number,
+                "signing_certificate": "keys/municipality-sign.pem",
+                "encryption_certificate": "keys/municipality-decrypt.pem",
+                "mail_folder": "../mail",
+            }
+        ],
+    }
+    if new.clock:
+        settings["clock_file"] = "../clock"
+    text = (
+        "# Stedfortrederen for registeret. Feil den skal spille: scenario: scenario.yaml (docs/stand-in-register.md)\n"
+    )
+    (folder / "register.yaml").write_text(text + yaml.safe_dump(settings, allow_unicode=True, sort_keys=False), "utf-8")
