@@ -166,6 +166,14 @@ def test_more_hours_over_edi() -> None:
     assert internal_target(ordinary, 168) == date(2021, 1, 6)
 
 
+def test_days_are_those_of_norway() -> None:
+    """A last safe send soon after midnight in Norway belongs to that day, though UTC still has the day before."""
+    tuesday = milestone(date(2021, 1, 12))
+    assert last_safe_send(tuesday, 23) == oslo("2021-01-12T00:59:59")
+    assert warn_on(tuesday, 23) == date(2021, 1, 12)
+    assert internal_target(tuesday, 23) == date(2021, 1, 8)
+
+
 @pytest.mark.parametrize(
     ("name", "safe", "warned", "target"),
     [

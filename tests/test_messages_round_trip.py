@@ -12,7 +12,7 @@ from kpr.messages.gate import gate
 from kpr.messages.head import ConversationRef, Head, MessageInfo, Party, read_head, write_message
 from kpr.messages.ident import IdentHeader, ident_payload
 from kpr.messages.iplos import IplosHeader, iplos_payload
-from kpr.messages.pair import check_pair
+from kpr.messages.pair import PairReport, check_pair
 from kpr.messages.shape import iplos_shape
 from kpr.sources.contract import Batch
 from kpr.sources.work_rows import WorkRows
@@ -77,6 +77,12 @@ def ident_message(work: WorkRows, number: int = 1) -> bytes:
     out = io.BytesIO()
     write_message(head("KPR_IDE"), ident_payload(work, ident_header(number)), out)
     return out.getvalue()
+
+
+def pair_of(ident: WorkRows, iplos: WorkRows, number: int = 1) -> PairReport:
+    """Both messages through the gate, and held against each other; ``number`` is the IPLOS message's."""
+    left = gate(io.BytesIO(ident_message(ident)), "ident", "53.1.3")
+    return check_pair(left, gate(io.BytesIO(iplos_message(iplos, number)), "iplos", "3.7"))
 
 
 def test_what_is_written_passes_the_gate() -> None:
@@ -172,7 +178,7 @@ def test_head_is_read_as_it_was_written() -> None:
 def test_a_pair_from_the_same_rows_fits() -> None:
     """Same persons, number and period on both sides."""
     work = work_rows()
-    report = check_pair(io.BytesIO(ident_message(work)), io.BytesIO(iplos_message(work)))
+    report = pair_of(work, work)
     assert (report.persons, report.sequence_number, report.municipality_number) == (3, "1", "1103")
 
 
@@ -180,14 +186,14 @@ def test_a_pair_with_different_numbers_does_not_fit() -> None:
     """Løpenummer must be the same in both (I02)."""
     work = work_rows()
     with pytest.raises(BadMessage, match="løpenummer"):
-        check_pair(io.BytesIO(ident_message(work, 1)), io.BytesIO(iplos_message(work, 2)))
+        pair_of(work, work, 2)
 
 
 @pytest.mark.parametrize(("left", "right"), [(2, 3), (3, 2)])
 def test_a_person_on_one_side_only_does_not_fit(left: int, right: int) -> None:
     """A person in one message only is named by the local key (I04, I05, L21)."""
     with pytest.raises(BadMessage) as caught:
-        check_pair(io.BytesIO(ident_message(work_rows(left))), io.BytesIO(iplos_message(work_rows(right))))
+        pair_of(work_rows(left), work_rows(right))
     assert caught.value.place == "local keys 3"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from datetime import date
 from pathlib import Path
 
@@ -364,6 +365,17 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     """A missing override is BadSettings and not a traceback."""
     with pytest.raises(BadSettings):
         load_year(2020, tmp_path / "absent.yaml")
+
+
+def test_the_examples_of_the_documentation(tmp_path: Path) -> None:
+    """Each file shown in docs/years.md loads as the year that it names."""
+    page = (Path(__file__).parents[1] / "docs" / "years.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    years = [yaml.safe_load(text)["data_year"] for text in examples]
+    assert years == [2024, 2027]
+    for number, (year, text) in enumerate(zip(years, examples, strict=True)):
+        (tmp_path / str(number)).mkdir()
+        assert loaded(tmp_path / str(number), text, year).data_year == year
 
 
 def test_packaged_files_are_plain() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
 from datetime import datetime
@@ -15,6 +16,7 @@ from kpr.cli.output import out
 from kpr.clock import set_file_clock
 from kpr.demo.runner import Flows, Runner, Steps, prepare_prefect
 from kpr.errors import Blocked, KprError, Locked
+from kpr.log import configure_logs
 from kpr.registry.register import Register
 from kpr.registry.settings import load_register_settings
 from kpr.registry.view import view_page
@@ -197,6 +199,7 @@ _SCENES: tuple[tuple[str, Callable[[Demo], None]], ...] = (
 
 def run_demo(folder: Path, *, persons: int, with_prefect: bool) -> None:
     """Play the year in ``folder`` (a former demo there is replaced), and say what was left to look at."""
+    configure_logs(level=logging.WARNING)  # the story is told on the terminal; logs would talk over it
     folder = folder.resolve()
     _clear(folder)
     runner: Runner = Steps()

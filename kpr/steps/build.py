@@ -6,7 +6,7 @@ gives the same bytes.
 
 from __future__ import annotations
 
-from kpr.messages.gate import gate
+from kpr.messages.gate import GateReport, gate
 from kpr.messages.head import Payload, write_message
 from kpr.messages.ident import ident_payload
 from kpr.messages.iplos import iplos_payload
@@ -25,15 +25,18 @@ def build_messages(place: Workplace, submission_id: str, *, progress: Progress =
     Raises BadMessage with the place when a message does not pass; nothing is sent then.
     """
     submission = place.store.submission(submission_id)
+    messages = place.store.messages(submission_id)
+    if all(message.content_sha256 and place.vault.holds(message.content_name) for message in messages):
+        return
     work = kept_rows(place, submission)
-    for message in place.store.messages(submission_id):
-        if message.content_sha256 is None or not place.vault.holds(message.content_name):
-            _write(place, message, work, progress)
-            _gate(place, message, progress)
-    ident, iplos = (place.store.message(submission_id, kind) for kind in (MessageKind.IDENT, MessageKind.IPLOS))
-    key = submission.wrapped_key
-    with place.vault.open(ident.content_name, key) as left, place.vault.open(iplos.content_name, key) as right:
-        check_pair(left, right)
+    reports = {}
+    for message in messages:
+        _write(place, message, work, progress)
+        reports[message.kind] = _gate(place, message, progress)
+    check_pair(reports[MessageKind.IDENT], reports[MessageKind.IPLOS])
+    for message in messages:
+        report = reports[message.kind]
+        place.store.record_gate(message.id, sha256=report.sha256, size=report.size, persons=report.persons)
 
 
 def _write(place: Workplace, message: Message, work: WorkRows, progress: Progress) -> None:
@@ -47,9 +50,8 @@ def _write(place: Workplace, message: Message, work: WorkRows, progress: Progres
         write_message(headers.message_head(place, message), payload, out)
 
 
-def _gate(place: Workplace, message: Message, progress: Progress) -> None:
+def _gate(place: Workplace, message: Message, progress: Progress) -> GateReport:
     submission = place.store.submission(message.submission_id)
     family, version = headers.payload_format(place, message.kind)
     with place.vault.open(message.content_name, submission.wrapped_key) as content:
-        report = gate(content, family, version, progress=progress)
-    place.store.record_gate(message.id, sha256=report.sha256, size=report.size, persons=report.persons)
+        return gate(content, family, version, progress=progress)
