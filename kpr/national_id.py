@@ -36,7 +36,7 @@ class NationalId:
     type_id: str
 
     def __repr__(self) -> str:
-        return f"NationalId(hidden, type {self.type_id})"
+        return f"NationalId(hidden, type {self.type_id[:2]})"  # cut, should the two ever be swapped
 
     __str__ = __repr__
 
@@ -114,7 +114,7 @@ def check_national_id(text: str, type_id: str) -> IdVerdict:
     if kind is IdKind.INVALID or (kind is not IdKind.FH and _calendar_day(text) is None):
         return IdVerdict(kind, False, False, False)
     old, new = check_digits(text)
-    fits = kind in _KINDS_OF_TYPE[type_id] and not (type_id == "1" and text[0] in "4567")
+    fits = kind in _KINDS_OF_TYPE[type_id] and not (type_id in ("1", "3") and text[0] in "4567")
     if type_id == "2" and text[0] in "4567" and kind in _SYNTHETIC:
         fits = True
     return IdVerdict(kind, old, new, fits)
@@ -151,7 +151,7 @@ def _century(individual: int, year: int) -> int | None:
 def birth_date(text: str) -> date | None:
     """The birth date in a number that passes the old rule; None where it cannot be known (FH, D since 2021, 2032)."""
     kind = kind_of(text)
-    if kind in (IdKind.INVALID, IdKind.FH, IdKind.D) or not check_digits(text)[0]:
+    if kind in (IdKind.INVALID, IdKind.FH) or text[0] in "4567" or not check_digits(text)[0]:
         return None
     parts = _calendar_day(text)
     if parts is None:
@@ -178,6 +178,8 @@ def make_synthetic(day: date, serial: int) -> str | None:
 
     An odd serial is a man's, an even one a woman's; the serial must belong to the century of the date.
     """
+    if not 0 <= serial <= 999:
+        return None
     stem = f"{day.day:02d}{day.month + 80:02d}{day.year % 100:02d}{serial:03d}"
     digits = [int(sign) for sign in stem]
     first = -sum(w * d for w, d in zip(_WEIGHTS_1, digits, strict=True)) % 11

@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from kpr.years import Mark, known_years, load_year
-from kpr.years.municipalities import Municipality, is_known, municipalities_in, municipality_in
+from kpr.years.model import Municipality
 
 XSD = {"xs": "http://www.w3.org/2001/XMLSchema"}
 
@@ -42,6 +42,7 @@ CODES = {
     "poFriTranspMottar": (span(1, 3), span(1, 3)),
     "poHab": (set(), YES_NO),
     "poHarKoordinator": (THREE, span(11, 14)),
+    "poHeldg": (set(), {"1"}),
     "poHusstand": (span(1, 3), span(1, 3)),
     "poIndPlan": ({"1", "2", "3", "9"}, span(1, 4)),
     "poLegeMiddGj": (THREE, YES_NO),
@@ -64,12 +65,6 @@ CODES = {
 def test_codes_that_may_be_sent(element: str, year: int) -> None:
     """Each element has the codes of its data year and no other."""
     assert set(load_year(year).codes(element)) == CODES[element][0 if year == 2018 else 1]
-
-
-def test_heldg_has_yes() -> None:
-    """Round-the-clock service is said with 1, from 2019 on; 2018 has no such element."""
-    assert load_year(2018).codes("poHeldg") == {}
-    assert load_year(2019).codes("poHeldg")["1"].text_nb == "Ja"
 
 
 def test_free_elements_have_no_codes() -> None:
@@ -274,10 +269,10 @@ def test_districts(number: str, codes: set[str], some: tuple[str, str] | None) -
 @pytest.mark.parametrize("year", known_years())
 def test_number_of_municipalities(year: int) -> None:
     """There are as many municipalities as the register's statistics count: 422, 356 from 2020, 357 from 2024."""
-    numbers = [item.number for item in municipalities_in(year)]
+    numbers = [item.number for item in load_year(year).municipalities]
     assert len(numbers) == len(set(numbers)) == (422 if year < 2020 else 356 if year < 2024 else 357)
     assert all(len(number) == 4 and number.isdigit() for number in numbers)
-    assert all(item.name.strip() for item in municipalities_in(year))
+    assert all(item.name.strip() for item in load_year(year).municipalities)
 
 
 @pytest.mark.parametrize(
@@ -305,29 +300,31 @@ def test_number_of_municipalities(year: int) -> None:
 )
 def test_a_number_lives_for_its_years(number: str, name: str, first: int, last: int) -> None:
     """A municipality is found under the number that it had on 1 January of the data year, and under no other."""
-    found = {year: municipality_in(year, number) for year in known_years()}
+    found = {year: load_year(year).municipality(number) for year in known_years()}
     assert {year: item.name for year, item in found.items() if item} == dict.fromkeys(range(first, last + 1), name)
 
 
 def test_counties_by_year() -> None:
     """The first two digits are the counties of the year: 18 in 2018, 11 from 2020, 15 again from 2024."""
-    counties = {year: {item.number[:2] for item in municipalities_in(year)} for year in known_years()}
+    counties = {year: {item.number[:2] for item in load_year(year).municipalities} for year in known_years()}
     assert [len(counties[year]) for year in known_years()] == [18, 18, 11, 11, 11, 11, 15, 15, 15]
     assert {"30", "38", "54"} <= counties[2023]
     assert not {"30", "38", "54"} & counties[2024]
 
 
 def test_a_municipality_knows_its_districts() -> None:
-    """With the year's districts at hand a municipality carries its bydeler."""
+    """A municipality carries its bydeler; most have none."""
     year = load_year(2020)
-    bergen = municipality_in(2020, "4601", year.districts)
-    assert bergen == Municipality("4601", "Bergen", year.districts("4601"))
-    assert municipality_in(2020, "0301") == Municipality("0301", "Oslo")
+    assert year.municipality("4601") == Municipality("4601", "Bergen", year.districts("4601"))
+    assert year.municipality("1108") == Municipality("1108", "Sandnes", {})
 
 
-@pytest.mark.parametrize(("year", "known"), [(2017, False), (2018, True), (2026, True), (2027, False)])
-def test_years_that_the_list_does_not_reach(year: int, known: bool) -> None:
-    """A year outside the list is unknown and has no municipalities, so that no number is called wrong."""
-    assert is_known(year) is known
-    assert bool(municipalities_in(year)) is known
-    assert (municipality_in(year, "0301") is not None) is known
+def test_a_year_that_the_list_does_not_reach(tmp_path: Path) -> None:
+    """A year after the list is unknown and has no municipalities, so that no number is called wrong."""
+    file = tmp_path / "our-2027.yaml"
+    file.write_text("based_on: 2026", encoding="utf-8")
+    assert load_year(2027, file).municipalities == ()
+    assert load_year(2027, file).municipality("0301") is None
+    longer = tmp_path / "ours.yaml"
+    longer.write_text("{based_on: 2026, municipalities: {to: 2027}}", encoding="utf-8")
+    assert len(load_year(2027, longer).municipalities) == 357

@@ -236,6 +236,12 @@ def test_assumed(year: int, assumed: set[str]) -> None:
     assert all(value.mark is A for value in said.values())
 
 
+def test_assumed_dates_are_named(tmp_path: Path) -> None:
+    """A date that is only assumed is named among the assumed values, so that production waits for it too."""
+    said = loaded(tmp_path, "milestones: [{id: ordinary, date: 2025-01-15, source: guess, mark: assumed}]", 2020)
+    assert dict(said.assumed())["milestones.ordinary"].value == date(2025, 1, 15)
+
+
 # -- the object -------------------------------------------------------------------------------------------------
 
 
@@ -334,6 +340,12 @@ def test_an_override_changes_a_service_type(tmp_path: Path) -> None:
         (2020, "", "our-year.yaml"),
         (2020, "- a list", "our-year.yaml"),
         (2020, "{a: b", "our-year.yaml"),
+        (2020, "milestones: [{id: a, date: 2021-13-01, source: s, mark: confirmed}]", "our-year.yaml"),
+        (2020, "ident_version: {value: '57.0.1', source: s, mark: confirmed}", "ident_namespace"),
+        (2020, "districts: 5", "districts"),
+        (2020, "lists: null", "lists"),
+        (2020, "elements: []", "elements"),
+        (2020, "service_types: {code: '30'}", "service_types"),
         (2027, "milestones: []", "2018-2026"),
         (2027, "based_on: 2030", "2018-2026"),
     ],

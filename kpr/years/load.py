@@ -16,6 +16,7 @@ DATA = Path(__file__).parent / "data"
 
 #: What an override may hold besides the values of a profile.
 _CODE_LIST_PARTS = ("service_types", "lists", "elements", "score_lists", "districts", "municipalities")
+_SHAPES: dict[str, type] = {part: list if part == "service_types" else dict for part in _CODE_LIST_PARTS}
 
 
 def known_years() -> tuple[int, ...]:
@@ -44,7 +45,15 @@ def load_year(data_year: int, override: Path | None = None) -> Year:
         raise BadSettings(
             f"A year file has no value called {sorted(unknown)[0]!r}.", place=name, remedy="See docs/years.md."
         )
-    return Year(_validated(values, override), _code_lists(extra))
+    profile = _validated(values, override)
+    expected = f"http://www.npr.no/xmlstds/{profile.ident_version.value.replace('.', '_')}_ide"
+    if profile.ident_namespace.value != expected and "ident_namespace" not in extra:
+        raise BadSettings(
+            "The year file changes ident_version and not ident_namespace.",
+            place=f"{override.name if override else 'kpr/years'}: ident_namespace",
+            remedy=f"Give ident_namespace too; by the pattern so far it would be {expected}.",
+        )
+    return Year(profile, _code_lists(extra))
 
 
 def _profile_values(data_year: int, extra: dict[str, Any]) -> dict[str, Any]:
@@ -77,14 +86,19 @@ def _validated(values: dict[str, Any], override: Path | None) -> Profile:
 
 
 def _code_lists(extra: dict[str, Any]) -> dict[str, Any]:
-    lists = dict(_read(DATA / "code-lists.yaml"))
+    for part, shape in _SHAPES.items():
+        if not isinstance(extra.get(part, shape()), shape):
+            raise BadSettings(
+                f"The year file's {part!r} has the wrong form.",
+                place=part,
+                remedy="See the packaged file (docs/years.md).",
+            )
+    lists = _read(DATA / "code-lists.yaml") | {"municipalities": _read(DATA / "municipalities.yaml")}
     for part in _CODE_LIST_PARTS:
         if part == "service_types" and part in extra:
             changed = {row["code"]: row for row in extra[part]}
             kept = [row for row in lists[part] if row["code"] not in changed]
             lists[part] = kept + list(changed.values())
-        elif part == "municipalities" and part in extra:
-            lists[part] = extra[part]
         elif part in extra:
             lists[part] = lists[part] | extra[part]
     return lists
@@ -100,7 +114,7 @@ def _read(path: Path) -> dict[str, Any]:
         return dict(_read_packaged(path))
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError):  # ValueError: bad UTF-8, and a date that does not exist
         raise BadSettings(
             "The year file cannot be read as YAML.", place=path.name, remedy="See docs/years.md."
         ) from None

@@ -54,6 +54,10 @@ class ContactRoute(_Value):
     mark: Mark
 
 
+def _marked(value: Any, said: Milestone | ContactRoute) -> Marked[Any]:
+    return Marked(value=value, source=said.source, mark=said.mark)
+
+
 @dataclass(frozen=True, slots=True)
 class CodeText:
     """What a code means, and how sure it is that it may be sent this year."""
@@ -76,10 +80,11 @@ class ServiceType:
 
 @dataclass(frozen=True, slots=True)
 class Municipality:
-    """A municipality by the number that it had in the data year."""
+    """A municipality by the number that it had in the data year, with its bydeler by two digits."""
 
     number: str
     name: str
+    districts: dict[str, str]
 
 
 class Profile(_Value):
@@ -141,8 +146,10 @@ class Year:
         return next(iter(wanted or valid), None)
 
     def assumed(self) -> tuple[tuple[str, Marked[Any]], ...]:
-        """Every value that is only assumed, with its name."""
-        values = ((name, getattr(self.profile, name)) for name in Profile.model_fields)
+        """Every value that is only assumed, with its dotted name; milestones and routes too."""
+        values = [(name, getattr(self.profile, name)) for name in Profile.model_fields]
+        values += [(f"milestones.{m.id}", _marked(m.date, m)) for m in self.profile.milestones]
+        values += [(f"contacts.{c.address}", _marked(c.address, c)) for c in self.profile.contacts]
         return tuple((name, v) for name, v in values if isinstance(v, Marked) and v.mark is Mark.ASSUMED)
 
     # -- code lists ---------------------------------------------------------------------------------------------
@@ -193,10 +200,15 @@ class Year:
     @property
     def municipalities(self) -> tuple[Municipality, ...]:
         """The municipalities that existed on 1 January of the data year; empty when no list is known."""
-        rows = self._code_lists.get("municipalities", [])
-        year = self.profile.data_year
-        valid = [row for row in rows if row.get("from", 0) <= year <= row.get("to", 9999)]
-        return tuple(Municipality(row["number"], row["name"]) for row in valid)
+        whole, year = self._code_lists["municipalities"], self.profile.data_year
+        if not whole["from"] <= year <= whole["to"]:
+            return ()
+        valid = (row for row in whole["municipalities"] if row.get("from", year) <= year <= row.get("to", year))
+        return tuple(Municipality(row["number"], row["name"], self.districts(row["number"])) for row in valid)
+
+    def municipality(self, number: str) -> Municipality | None:
+        """The municipality with this number; None when there was none (ask ``municipalities`` whether any is known)."""
+        return next((item for item in self.municipalities if item.number == number), None)
 
     def districts(self, municipality: str) -> dict[str, str]:
         """Bydeler of a municipality by two digits; empty where there are none."""
