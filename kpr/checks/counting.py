@@ -67,10 +67,14 @@ def stay_in_memory(connection: sqlite3.Connection) -> None:
 def counting_tables(work: WorkRows, year: Year, *, kept_only: bool = False) -> Iterator[sqlite3.Connection]:
     """The three tables, as long as the context lasts.
 
-    With ``kept_only`` only the rows that the register keeps are counted; the prediction must have run before.
+    With ``kept_only`` only the rows that the register keeps are counted; the prediction must have run before. Inside
+    a context that stands already, the same tables are used again.
     """
     connection = work.connection
     stay_in_memory(connection)
+    if not kept_only and connection.execute("SELECT 1 FROM temp.sqlite_master WHERE name = 'assessment'").fetchone():
+        yield connection
+        return
     values = {
         "first_day": f"{year.first_day:%Y%m%d}",
         "last_day": f"{year.last_day:%Y%m%d}",

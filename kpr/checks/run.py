@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kpr.checks.content import ContentOptions, content_rules, run_content_rules
+from kpr.checks.counting import counting_tables
 from kpr.checks.facts import Fact, letter_facts
 from kpr.checks.finding import Mode, Text
 from kpr.checks.prediction import Prediction, predict
@@ -57,10 +58,11 @@ def check(
     progress("check", 0, _STEPS)
     run_register_checks(work, year, catalogue)
     progress("check", 1, _STEPS)
-    run_content_rules(work, year, catalogue, options)
-    progress("check", 2, _STEPS)
-    prediction = predict(work)
+    with counting_tables(work, year):  # rules and facts count the same persons
+        run_content_rules(work, year, catalogue, options)
+        progress("check", 2, _STEPS)
+        facts = letter_facts(work, year, options.last_year)
     progress("check", 3, _STEPS)
-    facts = letter_facts(work, year, options.last_year)
+    prediction = predict(work)
     progress("check", _STEPS, _STEPS)
     return CheckResult(catalogue, summary(work, catalogue), prediction, facts)

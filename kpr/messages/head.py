@@ -5,9 +5,10 @@ Addressing on two levels (HIS 1153-2): organisation, and inside it the communica
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from lxml import etree
 
@@ -66,8 +67,8 @@ class MessageInfo:
 class Payload(Protocol):
     """Something that can write itself into Content."""
 
-    def write(self, xf: etree._IncrementalFileWriter) -> None:
-        """Write the payload's root with everything under it."""
+    def write(self, xf: etree._IncrementalFileWriter, raw: Callable[[bytes], Any]) -> None:
+        """Write the payload's root with everything under it; ``raw`` writes finished XML at the same place."""
         ...
 
 
@@ -82,9 +83,19 @@ def write_message(head: Head, payload: Payload, out: BinaryIO) -> None:
                     xf.write(_node("IssueDate", V=_time(head.generated)))
                     xf.write(_node("MsgType", V="XML", DN="XML-instans"))
                     with xf.element(f"{_MH}Content"):
-                        payload.write(xf)
+                        payload.write(xf, raw_writer(xf, out))
     except etree.SerialisationError as error:  # the stream below refused: a full disk, a closed pipe
         raise OSError("the message could not be written") from error
+
+
+def raw_writer(xf: etree._IncrementalFileWriter, out: BinaryIO) -> Callable[[bytes], Any]:
+    """Writes finished XML past ``xf``, behind everything that it has been given."""
+
+    def write(data: bytes) -> None:
+        xf.flush()
+        out.write(data)
+
+    return write
 
 
 def _time(moment: datetime) -> str:

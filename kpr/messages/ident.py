@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from lxml import etree
 
@@ -64,7 +65,7 @@ class IdentPayload:
         self.version = header.version
         self.namespace = namespace_of("ident", header.version)
 
-    def write(self, xf: etree._IncrementalFileWriter) -> None:
+    def write(self, xf: etree._IncrementalFileWriter, _raw: Callable[[bytes], Any]) -> None:
         """Contacts, then each institution with its persons in the order of the extract."""
         space = f"{{{self.namespace}}}"
         with xf.element(f"{space}Melding", self.header.values(), nsmap=default_namespace(self.namespace)):

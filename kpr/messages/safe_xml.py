@@ -74,6 +74,7 @@ def parse_small(data: bytes) -> etree._Element:
         raise _fault(error, validated=False) from None
 
 
+_FORBIDDEN = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 _DECLARED = re.compile(rb"""^\s*<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _ENCODINGS = {b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1", b"iso-8859-15", b"windows-1252"}
 
@@ -92,8 +93,8 @@ class _NoDoctype:
         if self._first and data:
             self._first = False
             _check_encoding(data)
-        seen = (self._tail + data).upper()
-        if b"<!DOCTYPE" in seen or b"<!ENTITY" in seen:
+        seen = self._tail + data
+        if b"<!" in seen and _FORBIDDEN.search(seen):
             raise _doctype()
         self._tail = data[-8:] if len(data) >= 8 else (self._tail + data)[-8:]
         return data

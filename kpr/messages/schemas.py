@@ -41,11 +41,27 @@ def schema_set(family: str, version: str) -> etree.XMLSchema:
 @cache
 def person_schema(version: str) -> etree.XMLSchema:
     """One PERSON with everything under it, so that a fault is known by person, class and element."""
-    space = iplos_shape(version).namespace
+    return _compile(_with_root(version, '<xs:element name="PERSON" type="k:PERSON"/>'))
+
+
+@cache
+def persons_schema(version: str) -> etree.XMLSchema:
+    """Some PERSONs under a root of our own: what is validated together before it is written."""
     return _compile(
+        _with_root(
+            version,
+            '<xs:element name="PERSONS"><xs:complexType><xs:sequence>'
+            '<xs:element name="PERSON" type="k:PERSON" maxOccurs="unbounded"/>'
+            "</xs:sequence></xs:complexType></xs:element>",
+        )
+    )
+
+
+def _with_root(version: str, element: str) -> str:
+    space, file = iplos_shape(version).namespace, schema_path("iplos", version).name
+    return (
         f'<xs:schema xmlns:xs="{_XS}" xmlns:k="{space}" targetNamespace="{space}" elementFormDefault="qualified">'
-        f'<xs:include schemaLocation="{schema_path("iplos", version).name}"/>'
-        '<xs:element name="PERSON" type="k:PERSON"/></xs:schema>'
+        f'<xs:include schemaLocation="{file}"/>{element}</xs:schema>'
     )
 
 
