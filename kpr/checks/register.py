@@ -7,6 +7,7 @@ February, and what it does with one is not known, so such a day is a type fault 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -30,6 +31,9 @@ _DATE = (
 _DECIMAL = "({})".format(
     " OR ".join(f"{{v}} GLOB '{'[0-9]' * whole}.{'[0-9]' * part}'" for whole in (1, 2, 3) for part in (1, 2))
 )
+
+#: How long a code may be, by its data type id.
+_CODE_LENGTH = {"101": 1, "152": 2, "1001": 1}
 
 #: Data type id -> when a value fails (register-checks.md section 2).
 _TYPE_FAILS = {
@@ -67,7 +71,7 @@ def run_register_checks(work: WorkRows, year: Year, catalogue: Catalogue) -> Non
             if condition is not None:
                 by_table.setdefault(table, []).append(_Condition(check, condition))
     for table, conditions in by_table.items():
-        _run_table(work, table, conditions, catalogue)
+        _run_table(work, table, conditions, catalogue, year)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,9 @@ class _Condition:
     sql: str
 
 
-def _run_table(work: WorkRows, table: str, conditions: list[_Condition], catalogue: Catalogue) -> None:
+def _run_table(work: WorkRows, table: str, conditions: list[_Condition], catalogue: Catalogue, year: Year) -> None:
     connection = work.connection
-    anything = " OR ".join(condition.sql for condition in conditions)
+    anything = " OR ".join(_suspicious(conditions, year))
     connection.execute("DROP TABLE IF EXISTS temp.suspect")
     connection.execute("CREATE TEMP TABLE suspect (row_no INTEGER PRIMARY KEY)")
     # Names and conditions come from our own data, never from the input.
@@ -96,6 +100,27 @@ def _run_table(work: WorkRows, table: str, conditions: list[_Condition], catalog
             )
             connection.execute(_insert(table, condition.sql), values)
     connection.execute("DROP TABLE temp.suspect")
+
+
+def _suspicious(conditions: list[_Condition], year: Year) -> Iterator[str]:
+    """What makes a row worth a second look: every condition, or one question instead of three for a coded element."""
+    coded = {
+        c.check.attribute: _not_a_plain_code(c.check.attribute, year) for c in conditions if c.check.kind is Kind.CODE
+    }
+    yield from coded.values()
+    for condition in conditions:
+        attribute = condition.check.attribute
+        if attribute not in coded or attribute.obligation not in ("", "always", "off"):
+            yield condition.sql
+
+
+def _not_a_plain_code(attribute: Attribute, year: Year) -> str:
+    """Covers type, code and obligation of a coded element: whatever is a known code of the right form is none of them."""
+    value = _column(attribute)
+    codes = sorted(year.register_codes(attribute.lists))
+    plain = [code for code in codes if code.isalnum() and len(code) <= _CODE_LENGTH.get(attribute.type, 1)]
+    absent = "0" if not attribute.obligation else f"{value} IS NULL"
+    return f"({absent} OR {value} NOT IN ({_literals(plain)}))"
 
 
 def _insert(table: str, condition: str) -> str:

@@ -18,6 +18,7 @@ from lxml import etree
 
 from kpr.calendar import OSLO
 from kpr.errors import BadMessage
+from kpr.messages.faults import not_xml
 from kpr.messages.head import Party
 from kpr.messages.safe_xml import parse_small
 from kpr.messages.schemas import default_namespace, payload_schema
@@ -64,25 +65,36 @@ class AppRec:
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """A row of code list 8221: its text, and who mends it."""
+    """A row of code list 8221: its text, and who mends it (first, and perhaps also another)."""
 
     code: str
     text: str
     who_mends: str
+    also: str = ""
 
 
 @cache
 def error_codes() -> dict[str, ErrorCode]:
     """Code list 8221."""
     rows = yaml.safe_load((Path(__file__).parent / "app-rec-errors.yaml").read_text(encoding="utf-8"))
-    return {row["code"]: ErrorCode(row["code"], row["text"], row["who_mends"]) for row in rows}
+    return {row["code"]: ErrorCode(**row) for row in rows}
 
 
 # -- writing -----------------------------------------------------------------------------------------------------
 
 
 def write_app_rec(app_rec: AppRec, sender: Party, receiver: Party) -> bytes:
-    """The receipt as bytes: sender and receiver mirrored from the message it answers (AD2.12-AD2.15)."""
+    """The receipt as bytes: sender and receiver mirrored from the message it answers (AD2.12-AD2.15).
+
+    BadMessage when a value holds a character that XML does not allow.
+    """
+    try:
+        return etree.tostring(_written(app_rec, sender, receiver), xml_declaration=True, encoding="UTF-8")
+    except ValueError:
+        raise not_xml("AppRec") from None
+
+
+def _written(app_rec: AppRec, sender: Party, receiver: Party) -> etree._Element:
     space = f"{{{NAMESPACES[app_rec.version]}}}"
     root = etree.Element(f"{space}AppRec", nsmap=default_namespace(NAMESPACES[app_rec.version]))
     _add(root, "MsgType", V="APPREC", DN="Applikasjonskvittering")
@@ -95,17 +107,17 @@ def write_app_rec(app_rec: AppRec, sender: Party, receiver: Party) -> bytes:
         _institution(_add(_add(node, "HCP"), "Inst"), party)
     _add(root, "Status", V=app_rec.status, DN=_STATUS_TEXT.get(app_rec.status, ""))
     for error in app_rec.errors:
-        extra = {"OT": error.detail} if error.detail else {}
-        _add(root, "Error", V=error.code, S=error.list_oid or _ERROR_LIST, DN=error.text, **extra)
+        _add(root, "Error", V=error.code, S=error.list_oid or _ERROR_LIST, DN=error.text, OT=error.detail)
     original = _add(root, "OriginalMsgId")
     _add(original, "MsgType", V=app_rec.original_type)
     _add(original, "IssueDate", _time(app_rec.original_issue_date))
     _add(original, "Id", app_rec.original_msg_id)
-    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    return root
 
 
 def _add(parent: etree._Element, name: str, text: str | None = None, **attributes: str) -> etree._Element:
-    node = etree.SubElement(parent, f"{{{etree.QName(parent).namespace}}}{name}", attributes)
+    filled = {key: value for key, value in attributes.items() if value}  # HISD 1165: no empty attributes
+    node = etree.SubElement(parent, f"{{{etree.QName(parent).namespace}}}{name}", filled)
     node.text = text
     return node
 
@@ -139,6 +151,8 @@ def read_app_rec(data: bytes) -> AppRec:
     original = read.text("OriginalMsgId", "Id")
     if not original:
         raise BadMessage("The receipt does not say which message it answers.", remedy="Ask the register.")
+    if not read.has("Status"):
+        raise BadMessage("The receipt has no status.", remedy="Ask the register.")
     status = read.code("Status")
     errors = tuple(read.error(node) for node in root.findall(f"{{{name.namespace}}}Error"))
     return AppRec(
@@ -179,6 +193,9 @@ class _Reader:
 
     def _find(self, *names: str) -> etree._Element | None:
         return self.root.find("/".join(self.space + name for name in names))
+
+    def has(self, name: str) -> bool:
+        return self._find(name) is not None
 
     def text(self, *names: str) -> str:
         node = self._find(*names)

@@ -14,12 +14,15 @@ from lxml import etree
 
 from kpr.calendar import OSLO
 from kpr.errors import BadMessage
+from kpr.messages.faults import not_xml
 from kpr.messages.safe_xml import stream
 from kpr.messages.schemas import MSGHEAD, default_namespace
 
 MIG_VERSION = "v1.2 2006-05-24"
 _OID = "2.16.578.1.12.4.1.1."
 _MH = f"{{{MSGHEAD}}}"
+#: A head has some sixty elements; whoever needs more than this before the payload has written something else.
+_HEAD_EVENTS = 10_000
 _STATUS_TEXT = {"P": "Produksjon", "T": "Opplæring", "D": "Debugging"}
 
 
@@ -54,6 +57,11 @@ class Head:
     processing_status: str = ""
     conversation: ConversationRef | None = None
 
+    def __post_init__(self) -> None:
+        """A time without a zone would silently be taken for that of the machine."""
+        if self.generated.tzinfo is None:
+            raise ValueError("the time in the message head has no zone")
+
 
 @dataclass(frozen=True, slots=True)
 class MessageInfo:
@@ -73,12 +81,19 @@ class Payload(Protocol):
 
 
 def write_message(head: Head, payload: Payload, out: BinaryIO) -> None:
-    """Write a whole message, streamed, UTF-8. The same head and payload give the same bytes."""
+    """Write a whole message, streamed, UTF-8. The same head and payload give the same bytes.
+
+    BadMessage when head or payload cannot be written; what is in ``out`` is then no message and must be thrown away.
+    """
+    try:
+        info = _msg_info(head)
+    except ValueError:
+        raise not_xml("MsgInfo") from None
     try:
         with etree.xmlfile(out, encoding="UTF-8") as xf:
             xf.write_declaration()
             with xf.element(f"{_MH}MsgHead", nsmap=default_namespace(MSGHEAD)):
-                xf.write(_msg_info(head))
+                xf.write(info)
                 with xf.element(f"{_MH}Document"), xf.element(f"{_MH}RefDoc"):
                     xf.write(_node("IssueDate", V=_time(head.generated)))
                     xf.write(_node("MsgType", V="XML", DN="XML-instans"))
@@ -115,7 +130,8 @@ def _msg_info(head: Head) -> etree._Element:
     for name, text in (("MIGversion", MIG_VERSION), ("GenDate", _time(head.generated)), ("MsgId", head.msg_id)):
         info.append(_node(name, text))
     if head.processing_status:
-        info.append(_node("ProcessingStatus", V=head.processing_status, DN=_STATUS_TEXT[head.processing_status]))
+        said = {"V": head.processing_status, "DN": _STATUS_TEXT.get(head.processing_status, "")}
+        info.append(_node("ProcessingStatus", **{name: value for name, value in said.items() if value}))
     if head.conversation:
         reference = etree.SubElement(info, f"{_MH}ConversationRef")
         reference.append(_node("RefToParent", head.conversation.parent))
@@ -151,7 +167,9 @@ def read_head(source: BinaryIO) -> MessageInfo:
     """Read as far as the payload's root, and no further. BadMessage when it is no message of this kind."""
     info: etree._Element | None = None
     content = f"{_MH}Content"
-    for event, element in stream(source, events=("start", "end")):
+    for number, (event, element) in enumerate(stream(source, events=("start", "end"))):
+        if (number == 0 and element.tag != f"{_MH}MsgHead") or number > _HEAD_EVENTS:
+            break  # and so a payload without a head is refused at once, however large it is
         if event == "end" and element.tag == f"{_MH}MsgInfo":
             info = element
         parent = element.getparent()

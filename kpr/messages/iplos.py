@@ -9,6 +9,7 @@ value is left out (HISD 1165: no empty elements). Nothing is altered. The same r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -84,12 +85,30 @@ class IplosPayload:
             xf.write(self._innhinfo())
             xf.write("\n")
             total, done = self.work.count("person"), 0
-            for rows, xml in self._groups():
-                if self.validate:
-                    self._check(rows, xml)
+            for rows, xml in self._checked():
                 raw(xml)
                 done += len(rows)
                 self.progress("build", done, total)
+
+    def _checked(self) -> Iterator[tuple[list[int], bytes]]:
+        """The groups that passed, in order. One is validated while SQLite makes the next: both let go of the GIL."""
+        if not self.validate:
+            yield from self._groups()
+            return
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            before: tuple[list[int], bytes, Future[bool]] | None = None
+            for rows, xml in self._groups():
+                following = (rows, xml, beside.submit(self._passes, xml))
+                if before is not None:
+                    yield self._passed(*before)
+                before = following
+            if before is not None:
+                yield self._passed(*before)
+
+    def _passed(self, rows: list[int], xml: bytes, passes: Future[bool]) -> tuple[list[int], bytes]:
+        if not passes.result():
+            raise_fault(self.work, self.shape, rows)
+        return rows, xml
 
     def _groups(self) -> Iterator[tuple[list[int], bytes]]:
         rows: list[int] = []
@@ -103,13 +122,14 @@ class IplosPayload:
         if rows:
             yield rows, "\n".join([*parts, ""]).encode()
 
-    def _check(self, rows: list[int], xml: bytes) -> None:
+    def _passes(self, xml: bytes) -> bool:
         document = b'<PERSONS xmlns="' + self.namespace.encode() + b'">' + xml + b"</PERSONS>"
         parser = etree.XMLParser(schema=persons_schema(self.version), load_dtd=False, no_network=True)
         try:
             etree.fromstring(document, parser)
         except etree.XMLSyntaxError:
-            raise_fault(self.work, self.shape, rows)
+            return False
+        return True
 
     def _innhinfo(self) -> etree._Element:
         shape = self.shape["INNHINFO"]

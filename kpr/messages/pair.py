@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from kpr.errors import BadMessage
+from kpr.messages.faults import local_key
 from kpr.messages.gate import GateReport
 
 #: How many keys an error names at most.
@@ -25,6 +26,10 @@ class PairReport:
 
 def check_pair(ident: GateReport, iplos: GateReport) -> PairReport:
     """Same persons, same number, same period on both sides; BadMessage names up to ten local keys otherwise."""
+    if "municipality" in ident.header or "municipality" not in iplos.header:
+        raise BadMessage(
+            "The pair is not an ident message and an IPLOS message.", remedy="Give ident first, then IPLOS."
+        )
     names = {"number": "løpenummer", "first_day": "first day", "last_day": "last day"}
     for name, told in names.items():
         if ident.header[name].replace("-", "") != iplos.header[name]:
@@ -44,7 +49,7 @@ def _same_persons(ident: tuple[str, ...], iplos: tuple[str, ...]) -> None:
     )
     for problem, keys, remedy in problems:
         if keys:
-            shown = ", ".join(sorted(keys)[:_SHOWN])
+            shown = ", ".join(local_key(key) for key in sorted(keys)[:_SHOWN])
             more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
             raise BadMessage(problem, place=f"local keys {shown}{more}", remedy=remedy)
 

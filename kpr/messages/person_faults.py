@@ -46,10 +46,10 @@ def _fill(node: etree._Element, shape: ClassShape, row: tuple[str | None, ...], 
     split = len(shape.keys) + 1
     try:
         for key, value in zip(shape.keys, row[1:split], strict=True):
-            if value is not None:
+            if value:
                 node.set(key, value)
         for name, value in zip(shape.elements, row[split:], strict=True):
-            if value:
+            if value or (value is not None and name in shape.required):
                 etree.SubElement(node, space + name).text = value
     except ValueError:
         raise not_xml(place) from None

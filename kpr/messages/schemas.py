@@ -40,8 +40,9 @@ def schema_set(family: str, version: str) -> etree.XMLSchema:
 
 @cache
 def person_schema(version: str) -> etree.XMLSchema:
-    """One PERSON with everything under it, so that a fault is known by person, class and element."""
-    return _compile(_with_root(version, '<xs:element name="PERSON" type="k:PERSON"/>'))
+    """One PERSON with everything under it, or INNHINFO alone: a fault is then known by person, class and element."""
+    roots = ("PERSON", "INNHINFO")
+    return _compile(_with_root(version, "".join(f'<xs:element name="{name}" type="k:{name}"/>' for name in roots)))
 
 
 @cache
