@@ -1,0 +1,57 @@
+"""The canary: marked synthetic ids go through a whole year with faults, and are found nowhere afterwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+from kpr.national_id import make_synthetic
+
+#: Ids that occur nowhere else; the persons who get them are the first of the extract.
+CANARIES = tuple(made for serial in range(1, 60) if (made := make_synthetic(date(1931, 5, 17), serial)))
+
+#: The contact persons' names in the synthetic extract.
+NAMES = (b"Rolle 1", b"Rolle 2", b"Rolle 16")
+
+YEAR = """
+import sys
+from pathlib import Path
+from kpr.demo.runner import Flows, prepare_prefect
+from kpr.demo.year import Demo, _clear
+folder = Path(sys.argv[1])
+_clear(folder)
+prepare_prefect(folder / "prefect")
+import os
+os.environ["PREFECT_LOGGING_LEVEL"] = "DEBUG"
+end = Demo(folder, 60, Flows(), marked=tuple(sys.argv[2:])).play()
+assert end.state == "ACCEPTED", end.state
+"""
+
+
+def test_no_marked_id_or_name_is_left_anywhere(tmp_path: Path) -> None:
+    """Databases, Prefect's database, logs, artifacts, pages, mails, file names and what was printed hold none."""
+    folder = tmp_path / "year"
+    command = [sys.executable, "-c", YEAR, str(folder), *CANARIES]
+    root = Path(__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    run = subprocess.run(command, capture_output=True, timeout=280, env=environment, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
+    planted = (folder / "uttrekk" / "IDENT.xml").read_bytes()
+    assert all(canary.encode() in planted for canary in CANARIES)
+    found = _find(folder, run.stdout + run.stderr)
+    assert found == []
+    prefect = (folder / "prefect" / "prefect.db").read_bytes()
+    assert b"findings-1103-2020" in prefect
+    assert b"Locked" in prefect
+
+
+def _find(folder: Path, printed: bytes) -> list[str]:
+    needles = [canary.encode() for canary in CANARIES] + list(NAMES)
+    places = {"printed": printed}
+    for path in folder.rglob("*"):
+        if path.is_file() and path.parent.name != "uttrekk":
+            places[str(path.relative_to(folder))] = path.name.encode() + b"\n" + path.read_bytes()
+    return [name for name, content in places.items() if any(needle in content for needle in needles)]
