@@ -106,10 +106,11 @@ def _values(until: datetime | None, codes: str) -> dict[str, str]:
 
 def _milestones(place: Workplace) -> tuple[Standing, ...]:
     """The next date, and the last safe day before it; says so when the year's dates are not known."""
-    coming = next_milestone(place.year.milestones, place.clock())
+    deadlines = [milestone for milestone in place.year.milestones if milestone.is_deadline]
+    coming = next_milestone(deadlines, place.clock())
     if coming is None:
-        known = "passert" if place.year.milestones else "ikke kjent for dette året: spør registeret"
+        known = "passert" if deadlines else "ikke kjent for dette året: spør registeret"
         return (Standing("Frister", known),)
     safe = last_safe_send(coming, place.year.ack_hours.value).astimezone(OSLO)
     mark = "" if coming.mark == "confirmed" else f" ({coming.mark})"
-    return (Standing("Neste dato", f"{coming.id} {coming.date}{mark}; siste trygge sending {safe:%d.%m.%Y}"),)
+    return (Standing("Neste frist", f"{coming.id} {coming.date}{mark}; siste trygge sending {safe:%d.%m.%Y}"),)

@@ -42,6 +42,11 @@ class Milestone(_Value):
     mark: Mark
     counts_in: str | None = None
 
+    @property
+    def is_deadline(self) -> bool:
+        """Whether something must have been sent by then; openings and publications are only information."""
+        return "opens" not in self.id and "publication" not in self.id
+
 
 class ContactRoute(_Value):
     """A functional mailbox and the days on which it is valid; never a person."""
