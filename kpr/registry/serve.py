@@ -12,7 +12,7 @@ from typing import Any
 from kpr.clock import Clock, file_clock, system_clock
 from kpr.registry.register import Register
 from kpr.registry.settings import RegisterSettings
-from kpr.registry.view import view_page
+from kpr.registry.view import view_page, with_last_year
 
 _PAUSE = 1.0
 
@@ -65,9 +65,14 @@ def answer(register: Register, path: str) -> tuple[HTTPStatus, str, bytes]:
         return HTTPStatus.OK, "application/json", json.dumps({"views": units}).encode()
     if len(parts) == 3 and parts[0] == "view" and parts[2].removesuffix(".json").isdigit():
         year = int(parts[2].removesuffix(".json"))
-        view = register.state.latest_view(parts[1], year)
+        view = _view(register, parts[1], year)
         if view is not None and parts[2].endswith(".json"):
             return HTTPStatus.OK, "application/json", json.dumps(view, ensure_ascii=False).encode()
         if view is not None:
             return HTTPStatus.OK, "text/html", view_page(view, parts[1], year).encode()
     return HTTPStatus.NOT_FOUND, "text/plain", b"There is nothing here.\n"
+
+
+def _view(register: Register, municipality: str, year: int) -> dict[str, Any] | None:
+    view = register.state.latest_view(municipality, year)
+    return with_last_year(view, register.state.latest_view(municipality, year - 1)) if view else None
