@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import date
 from itertools import count
 from pathlib import Path
 
@@ -208,15 +209,20 @@ _KINDS = (
 
 def spoil(rng: random.Random, root: etree._Element) -> None:
     """One small change at a random place below or at the root; sometimes it changes nothing that matters."""
-    nodes = [node for node in root.iter("*")]
+    nodes = list(root.iter("*"))
     leaves = [node for node in nodes if not len(node)]
     rng.choice(_KINDS)(rng, rng.choice(leaves if leaves and rng.random() < 0.5 else nodes))
 
 
 # -- work rows -----------------------------------------------------------------------------------------------------
 
-_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn")), min_size=1, max_size=9)
-_DATE = st.dates().map("{:%Y%m%d}".format).filter(lambda text: len(text) == 8)
+#: White space other than blanks as well: what was typed into a free text field must come back as it was.
+_TEXT = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn"), include_characters="\t\n\r"),
+    min_size=1,
+    max_size=9,
+)
+_DATE = st.dates(date(1900, 1, 1), date(2099, 12, 31)).map("{:%Y%m%d}".format)
 _ID = st.integers(0, 9_999_999_999).map(str)
 _NUMBER = st.integers(-32768, 32767).map(str)
 _HOURS = st.decimals(0, 168, places=2).map(str)

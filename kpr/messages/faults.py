@@ -26,10 +26,10 @@ _SENTENCES = (
 )
 _OTHERWISE = "The message does not follow its schema."
 
-#: Names of our formats are letters only; anything else in this place could be a value in disguise.
-_ELEMENT = re.compile(r"Element '(?:\{[^}]*\})?([A-Za-z]{1,40})'")
-_ATTRIBUTE = re.compile(r"attribute '([A-Za-z]{1,40})'")
-_MISSING = re.compile(r"Expected is (?:one of )?\( (?:\{[^}]*\})?([A-Za-z]{1,40})")
+#: Names of our formats are letters, and perhaps a digit at the end; anything else in this place could be a value in disguise.
+_ELEMENT = re.compile(r"Element '(?:\{[^}]*\})?([A-Za-z]{1,40}[0-9]?)'")
+_ATTRIBUTE = re.compile(r"attribute '([A-Za-z]{1,40}[0-9]?)'")
+_MISSING = re.compile(r"Expected is (?:one of )?\( (?:\{[^}]*\})?([A-Za-z]{1,40}[0-9]?)")
 _LOCAL_KEY = re.compile(r"[0-9]{1,10}", re.ASCII)
 _MEND = "Mend it in the care-record system and extract again."
 

@@ -70,30 +70,24 @@ class IdentHeader:
         return values | ({"lokalident": self.local_id} if self.local_id else {})
 
 
-def ident_payload(
-    work: WorkRows, header: IdentHeader, progress: Progress = silent, *, validate: bool = True
-) -> IdentPayload:
-    """The payload, ready to be written; BadMessage while writing when a row does not follow the schema.
-
-    Without ``validate`` it writes what a care-record system would, right or wrong: for synthetic extracts only.
-    """
-    return IdentPayload(work, header, progress, validate=validate)
+def ident_payload(work: WorkRows, header: IdentHeader, progress: Progress = silent) -> IdentPayload:
+    """The payload, ready to be written; BadMessage while writing when a row does not follow the schema."""
+    return IdentPayload(work, header, progress)
 
 
 class IdentPayload:
     """Writes ``Melding`` into an open ``xmlfile``. Persons stand under the institution that the extract names."""
 
-    def __init__(self, work: WorkRows, header: IdentHeader, progress: Progress, *, validate: bool) -> None:
-        self.work, self.header, self.progress, self.validate = work, header, progress, validate
+    def __init__(self, work: WorkRows, header: IdentHeader, progress: Progress) -> None:
+        self.work, self.header, self.progress = work, header, progress
         self.version = header.version
         self.namespace = namespace_of("ident", header.version)
 
     def write(self, xf: etree._IncrementalFileWriter, _raw: Callable[[bytes], Any]) -> None:
         """Contacts, then each institution with its persons in the order of the extract."""
         space = f"{{{self.namespace}}}"
-        if self.validate:
-            self._refuse_twice()
-            self._refuse_header()
+        self._refuse_twice()
+        self._refuse_header()
         with xf.element(f"{space}Melding", self.header.values(), nsmap=default_namespace(self.namespace)):
             xf.write("\n")
             for number, contact in enumerate(self.header.contacts, 1):
@@ -127,9 +121,8 @@ class IdentPayload:
         for _, number, *values in rows:
             said = dict(zip(_COLUMNS, values, strict=True))
             node = self._node("PasientIdent", said, f"person {local_key(said['pid'])}, ident, row {number}")
-            with xf.element(
-                node.tag, {str(key): str(value) for key, value in node.items()}
-            ):  # written by hand: without the namespace on every row
+            # Not xf.write(node), which would put the namespace on every row.
+            with xf.element(node.tag, {str(key): str(value) for key, value in node.items()}):
                 pass
             xf.write("\n")
             if number % _PROGRESS_EVERY == 0:
@@ -138,7 +131,7 @@ class IdentPayload:
     def _node(self, name: str, values: Mapping[str, str | None], place: str) -> etree._Element:
         node = self._bare(name, values, place)
         schema = payload_schema("ident", self.version)
-        if self.validate and not schema.validate(node):
+        if not schema.validate(node):
             raise fault_in(schema, place, name)
         return node
 

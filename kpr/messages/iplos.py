@@ -17,10 +17,10 @@ from typing import Any
 from lxml import etree
 
 from kpr.errors import BadMessage
-from kpr.messages.faults import not_xml
+from kpr.messages.faults import fault_in, not_xml
 from kpr.messages.person_faults import raise_fault
 from kpr.messages.person_sql import person_fragments
-from kpr.messages.schemas import default_namespace, persons_schema
+from kpr.messages.schemas import default_namespace, person_schema, persons_schema
 from kpr.messages.shape import CHILD_CLASSES, PayloadShape
 from kpr.progress import Progress, silent
 from kpr.sources.work_rows import WorkRows
@@ -143,6 +143,9 @@ class IplosPayload:
                     self._contacts(root, space)
         except ValueError:
             raise not_xml("INNHINFO") from None
+        schema = person_schema(self.version)
+        if self.validate and not schema.validate(root):
+            raise fault_in(schema, "INNHINFO", "INNHINFO")
         return root
 
     def _contacts(self, root: etree._Element, space: str) -> None:

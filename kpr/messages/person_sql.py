@@ -9,6 +9,8 @@ from kpr.errors import BadMessage
 from kpr.messages.shape import CHILD_CLASSES, ClassShape, PayloadShape
 from kpr.sources.work_rows import WorkRows
 
+_SIGNS = '&<>"\t\n\r'
+
 
 def person_fragments(work: WorkRows, shape: PayloadShape) -> Iterator[tuple[int, str]]:
     """Row number and XML of each person, in the order of the extract; no namespace, it stands on the root."""
@@ -77,4 +79,4 @@ def _escaped(name: str) -> str:
     escaped = column
     for sign in '&<>"\t\n\r':
         escaped = f"replace({escaped}, char({ord(sign)}), '&#{ord(sign)};')"
-    return f"CASE WHEN {column} GLOB '*[&<>\"' || char(9, 10, 13) || ']*' THEN {escaped} ELSE {column} END"
+    return f"CASE WHEN {column} GLOB '*[{_SIGNS}]*' THEN {escaped} ELSE {column} END"
