@@ -29,7 +29,7 @@ HEAD = 12
 TAG = 16
 
 
-@pytest.fixture()
+@pytest.fixture
 def vault(tmp_path: Path) -> Vault:
     """An empty vault."""
     return Vault(tmp_path / "vault", MasterKey(KEY))
@@ -146,11 +146,17 @@ def test_a_name_is_an_opaque_id(vault: Vault, name: str) -> None:
 # -- whole or not at all ------------------------------------------------------------------------------------------
 
 
+def write_and_fail(vault: Vault, key: bytes, error: BaseException) -> None:
+    """Write several chunks to ``a``, then fail."""
+    with vault.create("a", key) as out:
+        out.write(bytes(3 * CHUNK))
+        raise error
+
+
 def test_a_body_that_fails_leaves_nothing(vault: Vault) -> None:
     """When the writing body fails its error comes through, and neither a file nor a part of one is left."""
-    with pytest.raises(RuntimeError, match="the body"), vault.create("a", vault.new_wrapped_key()) as out:
-        out.write(bytes(3 * CHUNK))
-        raise RuntimeError("the body failed")
+    with pytest.raises(RuntimeError, match="the body"):
+        write_and_fail(vault, vault.new_wrapped_key(), RuntimeError("the body failed"))
     assert list(vault.folder.iterdir()) == []
 
 
@@ -158,9 +164,8 @@ def test_a_body_that_fails_keeps_the_older_file(vault: Vault) -> None:
     """What was kept before stays as it was when its replacement fails."""
     key = vault.new_wrapped_key()
     vault.put("a", key, b"older")
-    with pytest.raises(KeyboardInterrupt), vault.create("a", key) as out:
-        out.write(b"newer")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        write_and_fail(vault, key, KeyboardInterrupt())
     assert vault.get("a", key) == b"older"
     assert list(vault.folder.iterdir()) == [on_disk(vault, "a")]
 
@@ -284,12 +289,12 @@ def test_another_data_key_does_not_open(vault: Vault) -> None:
         vault.get("a", vault.new_wrapped_key())
 
 
-@pytest.mark.parametrize("wrapped", [b"", bytes(8), bytes(40), os.urandom(41)])
+@pytest.mark.parametrize("wrapped", [b"", bytes(8), bytes(40), bytes(41)], ids=len)
 def test_a_broken_wrapped_key_is_refused(vault: Vault, wrapped: bytes) -> None:
     """A wrapped key that is not one is an error with a remedy, before anything is kept."""
     with pytest.raises(BadSettings, match="does not open"):
         vault.put("a", wrapped, b"x")
-    assert list(vault.folder.iterdir()) == []
+    assert list(vault.folder.glob("*")) == []
 
 
 # -- nothing plain ------------------------------------------------------------------------------------------------

@@ -1,0 +1,170 @@
+"""The next act: every combination of states has a sentence, and the sentence fits the states and the guard."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from itertools import product
+
+import pytest
+
+from kpr.checks.finding import Text
+from kpr.cli.app import app
+from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState, consequence, step
+from kpr.guard import Approval, Former, may_open_version
+from kpr.next_act import NOTHING_SENT, NextAct, _rows, next_act
+
+VALUES = {"until": "15.01.2021 kl. 09.15", "codes": "T02"}
+EVERY = list(product(SubmissionState, IdentLeg, ReceiptLeg))
+AWAITING = [legs for legs in EVERY if legs[0] is SubmissionState.AWAITING]
+#: The legs in which nothing of the receipt decides the sentence before the ident leg does.
+OPEN = [(i, r) for _, i, r in AWAITING if r in (ReceiptLeg.NONE, ReceiptLeg.OVERDUE, ReceiptLeg.POSITIVE)]
+
+
+def _awaiting(ident: IdentLeg, receipt: ReceiptLeg) -> NextAct:
+    return next_act(SubmissionState.AWAITING, ident, receipt, VALUES)
+
+
+def _first_row(state: SubmissionState, ident: IdentLeg, receipt: ReceiptLeg) -> int:
+    asked = {"state": state, "ident": ident, "receipt": receipt}
+    fits = (all(value in row.get(name, [value]) for name, value in asked.items()) for row in _rows())
+    return next(number for number, fit in enumerate(fits) if fit)
+
+
+# -- the table ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", list(SubmissionState))
+def test_every_combination_has_a_sentence(state: SubmissionState) -> None:
+    """No combination of state, ident leg and receipt leg leaves the officer without words, in either language."""
+    for ident, receipt in product(IdentLeg, ReceiptLeg):
+        act = next_act(state, ident, receipt)
+        assert act.do in {"nothing", "act", "ask"}
+        for text in (act.text.nb, act.text.en):
+            assert text.endswith(".")
+            assert not re.search(r"[{}]", text)
+
+
+def test_no_row_is_dead() -> None:
+    """Each row is the first that fits for some combination."""
+    assert {_first_row(*legs) for legs in EVERY} == set(range(len(_rows())))
+
+
+def test_rows_name_only_states_that_exist() -> None:
+    """A misspelt state or key would make a row silently wider or dead."""
+    known = {"state": SubmissionState, "ident": IdentLeg, "receipt": ReceiptLeg}
+    for row in _rows():
+        assert set(row) - set(known) == {"nb", "en", "do"}
+        assert "state" in row
+        for name, states in known.items():
+            assert set(row.get(name, [])) <= {state.value for state in states}
+
+
+def test_both_languages_have_the_same_placeholders() -> None:
+    """What the Norwegian sentence fills in, the English one fills in too, and nothing unknown is asked for."""
+    for row in _rows():
+        holes = [set(re.findall(r"{(\w*)}", row[language])) for language in ("nb", "en")]
+        assert holes[0] == holes[1]
+        assert holes[0] <= {"until", "codes"}
+
+
+def test_placeholders_are_filled_and_otherwise_a_dash() -> None:
+    """The moment and the codes stand in the sentence; what is not known is a dash."""
+    asked = (SubmissionState.AWAITING, IdentLeg.FEEDBACK_OK, ReceiptLeg.NONE)
+    assert "til 15.01.2021 kl. 09.15." in next_act(*asked, VALUES).text.nb
+    assert "until 15.01.2021 kl. 09.15." in next_act(*asked, VALUES).text.en
+    assert "til –." in next_act(*asked).text.nb
+    assert "kode T02" in next_act(SubmissionState.REJECTED, IdentLeg.SENT, ReceiptLeg.NEGATIVE, VALUES).text.nb
+    assert "kode –" in next_act(SubmissionState.REJECTED, IdentLeg.SENT, ReceiptLeg.NEGATIVE, {"until": "x"}).text.nb
+
+
+def test_the_values_are_not_read_as_a_pattern() -> None:
+    """A code from the other side is shown as it came, braces and all."""
+    act = next_act(SubmissionState.REJECTED, IdentLeg.SENT, ReceiptLeg.NEGATIVE, {"codes": "{until}"})
+    assert "{until}" in act.text.nb
+
+
+# -- what the sentences say ---------------------------------------------------------------------------------------
+
+
+def test_nothing_to_do_is_said_as_such() -> None:
+    """A combination that asks for nothing says so, and one that asks for something never does."""
+    for legs in EVERY:
+        act = next_act(*legs)
+        assert ("jør ingenting" in act.text.nb) is (act.do == "nothing"), legs
+        assert ("o nothing" in act.text.en) is (act.do == "nothing"), legs
+
+
+def test_no_sentence_tempts_to_send_the_same_again() -> None:
+    """Wherever sending again is spoken of, it is to say not to (L23)."""
+    for legs in EVERY:
+        act = next_act(*legs)
+        assert act.text.nb.count("send på nytt") == len(re.findall(r"[Ii]kke send på nytt", act.text.nb))
+        assert act.text.en.count("send again") == len(re.findall(r"[Dd]o not send again", act.text.en))
+
+
+@pytest.mark.parametrize("state", list(SubmissionState))
+def test_a_correction_is_advised_only_where_the_guard_opens(state: SubmissionState) -> None:
+    """No sentence sends the officer to a door that the guard keeps locked, once the legs have moved the submission."""
+    sent, now = datetime(2021, 1, 11, tzinfo=UTC), datetime(2021, 1, 12, tzinfo=UTC)
+    for ident, receipt in product(IdentLeg, ReceiptLeg):
+        event = consequence(state, ident, receipt, ReceiptLeg.NONE)
+        settled = step(state, event) if event else state
+        former = Former(settled, ident, receipt, sent)
+        if "kpr correct" in next_act(settled, ident, receipt).text.nb:
+            assert may_open_version(former, now, Approval()).allowed, (state, ident, receipt)
+
+
+@pytest.mark.parametrize(("ident", "receipt"), OPEN)
+def test_an_awaiting_sentence_tells_of_both_legs(ident: IdentLeg, receipt: ReceiptLeg) -> None:
+    """What is awaited, missing or wrong on either leg stands in the sentence, with the moment where there is one."""
+    text = _awaiting(ident, receipt).text.nb
+    both_good = (ident, receipt) == (IdentLeg.FEEDBACK_OK, ReceiptLeg.POSITIVE)
+    assert (VALUES["until"] in text) is (receipt is ReceiptLeg.NONE)
+    assert ("er forsinket" in text) is (receipt is ReceiptLeg.OVERDUE)
+    assert ("Positiv kvittering har kommet" in text) is (receipt is ReceiptLeg.POSITIVE and not both_good)
+    assert ("ble ikke gjenkjent" in text) is (ident is IdentLeg.FEEDBACK_UNREAD)
+    assert ("feil ved fødselsnumre" in text) is (ident is IdentLeg.FEEDBACK_FAULTS)
+    assert ("identmeldingen mangler: ta kontakt med registeret" in text) is (ident is IdentLeg.OVERDUE)
+    assert ("identmeldingen ventes på e-post" in text) is (ident in (IdentLeg.NOT_SENT, IdentLeg.SENT))
+    assert ("identmeldingen har kommet" in text) is (ident is IdentLeg.FEEDBACK_OK and not both_good)
+
+
+@pytest.mark.parametrize("ident", list(IdentLeg))
+def test_an_overdue_receipt_is_no_rejection(ident: IdentLeg) -> None:
+    """The sentence says that a late positive receipt still counts, and to check and ask before anything else."""
+    act = _awaiting(ident, ReceiptLeg.OVERDUE)
+    assert act.do == "ask"
+    assert "Sjekk adressene" in act.text.nb
+    assert "teller fortsatt" in act.text.nb
+    assert "avvist" not in act.text.nb
+
+
+def test_accepted_points_on_to_the_view() -> None:
+    """Accepted is not right (R9): the sentence says where to look."""
+    act = next_act(SubmissionState.ACCEPTED, IdentLeg.FEEDBACK_OK, ReceiptLeg.POSITIVE)
+    assert act.do == "nothing"
+    assert "registerets visning" in act.text.nb
+
+
+def test_faults_after_acceptance_are_for_a_person() -> None:
+    """When the ident message is rejected afterwards, no sentence says that all is well."""
+    act = next_act(SubmissionState.ACCEPTED, IdentLeg.FEEDBACK_FAULTS, ReceiptLeg.POSITIVE, VALUES)
+    assert act.do == "ask"
+    assert "Spør registeret" in act.text.nb
+
+
+def test_only_commands_that_exist_are_named() -> None:
+    """Every command in a sentence is one that the program has."""
+    names = {command.name or command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
+    texts = [next_act(*legs).text for legs in EVERY] + [NOTHING_SENT]
+    named = {name for text in texts for name in re.findall(r"kpr (\w+)", f"{text.nb} {text.en}")}
+    assert named == {"report", "correct", "check"}
+    assert named <= names
+
+
+def test_before_the_first_submission_there_is_a_sentence_too() -> None:
+    """An empty year says what to do first."""
+    assert isinstance(NOTHING_SENT, Text)
+    assert "Ingenting er sendt" in NOTHING_SENT.nb
+    assert "Nothing has been sent" in NOTHING_SENT.en
