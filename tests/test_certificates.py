@@ -166,10 +166,10 @@ def test_a_pair_of_files_is_read(tmp_path: Path) -> None:
 
 
 def test_one_file_with_everything_is_read(tmp_path: Path) -> None:
-    """Certificate, key and intermediate may stand in one PEM file; what follows the first certificate is the chain."""
+    """Certificate, key and intermediate may stand in one PEM file; the root is left out."""
     intermediate = certificate(usage())
     path = tmp_path / "all.pem"
-    path.write_bytes(key_pem(SIGNER) + pem(SIGNER.certificate, intermediate))
+    path.write_bytes(key_pem(SIGNER) + pem(SIGNER.certificate, intermediate, AUTHORITY.certificate))
     found = load_identity(path)
     assert (found.certificate, found.chain) == (SIGNER.certificate, (intermediate,))
 

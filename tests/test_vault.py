@@ -204,6 +204,38 @@ def test_a_failing_writer_is_not_swallowed_by_lxml(vault: Vault) -> None:
     assert not vault.holds("a")
 
 
+def test_two_writers_under_one_name_do_not_mix(vault: Vault) -> None:
+    """Whoever ends last wins, whole; the other one's bytes never end up in its file."""
+    key = vault.new_wrapped_key()
+    with vault.create("a", key) as first:
+        first.write(b"1" * (2 * CHUNK + 5))
+        with vault.create("a", key) as second:
+            second.write(b"2" * 10)
+        assert vault.get("a", key) == b"2" * 10
+        first.write(b"1" * 10)
+    assert vault.get("a", key) == b"1" * (2 * CHUNK + 15)
+    assert list(vault.folder.iterdir()) == [on_disk(vault, "a")]
+
+
+def test_an_error_of_the_body_stays_what_it_was(vault: Vault) -> None:
+    """A time-out of the source is not reported as a full disk, though both are an OSError in Python."""
+    with pytest.raises(TimeoutError, match="the source"):
+        write_and_fail(vault, vault.new_wrapped_key(), TimeoutError("the source did not answer"))
+    assert list(vault.folder.iterdir()) == []
+
+
+def test_the_folder_is_synced_after_the_rename(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Content, then the entry in its folder, are forced to disk: a power cut takes back neither."""
+    synced = []
+
+    def note(number: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(number).st_mode))
+
+    monkeypatch.setattr(os, "fsync", note)
+    vault.put("a", vault.new_wrapped_key(), b"x")
+    assert synced == [False, True]
+
+
 # -- what was changed does not open -------------------------------------------------------------------------------
 
 
@@ -231,6 +263,34 @@ def test_every_shorter_file_is_detected_at_its_end() -> None:
             on_disk(vault, "a").write_bytes(kept[:size])
             with pytest.raises(BadMessage):
                 read_in_pieces(vault, "a", key)
+
+
+@pytest.mark.parametrize("size", [3 * SMALL_CHUNK, 2 * SMALL_CHUNK + 5, 1, 0])
+def test_every_shorter_file_is_detected_when_it_is_read_at_once(size: int) -> None:
+    """Cut off anywhere, ``get`` and ``read(size)`` are errors too, though they never ask for what is behind."""
+    with small_vault() as (vault, key):
+        vault.put("a", key, os.urandom(size))
+        kept = on_disk(vault, "a").read_bytes()
+        for cut in range(len(kept)):
+            on_disk(vault, "a").write_bytes(kept[:cut])
+            with pytest.raises(BadMessage):
+                vault.get("a", key)
+            with pytest.raises(BadMessage):
+                read_said_size(vault, "a", key)
+
+
+def read_said_size(vault: Vault, name: str, key: bytes) -> bytes:
+    """Read just as many bytes as the stream says it has, as the protection does."""
+    with vault.open(name, key) as stream:
+        return stream.read(stream.size)
+
+
+def test_an_empty_file_cannot_be_forged() -> None:
+    """A head and a tag that anybody can make are no empty file."""
+    with small_vault() as (vault, key):
+        vault.folder.joinpath("a.vault").write_bytes(b"KPR1" + bytes(24))
+        with pytest.raises(BadMessage, match="changed"):
+            vault.get("a", key)
 
 
 @pytest.mark.parametrize("more", [1, TAG, SMALL_CHUNK + TAG, 3 * SMALL_CHUNK])
@@ -366,9 +426,9 @@ def test_two_new_keys_differ(tmp_path: Path) -> None:
         second.unwrap(first.wrap(KEY))
 
 
-@pytest.mark.parametrize("content", [KEY, base64.b64encode(KEY), base64.b64encode(KEY) + b"\n"])
-def test_raw_and_base64_files_are_read(tmp_path: Path, content: bytes) -> None:
-    """A key file holds 32 raw bytes or their base64."""
+@pytest.mark.parametrize("content", [KEY, base64.b64encode(KEY), base64.b64encode(KEY) + b"\n", KEY.hex().encode()])
+def test_raw_base64_and_hex_files_are_read(tmp_path: Path, content: bytes) -> None:
+    """A key file holds 32 raw bytes, or their base64, or their hex digits."""
     path = tmp_path / "key"
     path.write_bytes(content)
     path.chmod(0o600)
@@ -419,6 +479,22 @@ def test_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
         MasterKey.load(path, "VAULT_KEY").unwrap(wrapped)
 
 
+def test_a_password_in_the_environment_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty-two typed characters are not taken for thirty-two random bytes."""
+    monkeypatch.setenv("VAULT_KEY", "correct horse battery staple 123")
+    with pytest.raises(BadSettings):
+        MasterKey.load(None, "VAULT_KEY")
+
+
+def test_a_key_made_over_an_older_file_is_private(tmp_path: Path) -> None:
+    """Rights of an older file are not left as they were."""
+    path = tmp_path / "key"
+    path.write_bytes(b"older")
+    path.chmod(0o644)
+    MasterKey.make(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_the_key_shows_itself_to_nobody() -> None:
     """Neither repr nor str nor a format string shows the key, and the vault shows none either."""
     key = MasterKey(KEY)
@@ -434,4 +510,6 @@ def test_streams_are_closed(vault: Vault) -> None:
     on_disk(vault, "a").write_bytes(b"no vault file at all, but long enough")
     with pytest.raises(BadMessage, match="not whole"):
         vault.open("a", key)
+    with pytest.raises(BadSettings, match="does not open"):
+        vault.open("a", bytes(40))
     gc.collect()

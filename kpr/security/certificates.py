@@ -55,7 +55,8 @@ def load_identity(certificate: Path, key: Path | None = None, password: SecretSt
         else:
             found = x509.load_pem_x509_certificates(certificate.read_bytes())
             private = load_pem_private_key((key or certificate).read_bytes(), secret)
-            identity = Identity(found[0], _rsa(private, certificate), tuple(found[1:]))
+            chain = tuple(extra for extra in found[1:] if not _is_root(extra))
+            identity = Identity(found[0], _rsa(private, certificate), chain)
     except OSError:
         raise _unreadable(certificate, "The certificate or its key cannot be read") from None
     except (ValueError, TypeError, IndexError):

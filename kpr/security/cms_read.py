@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from asn1crypto import algos, cms
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, utils
@@ -47,6 +47,21 @@ _CIPHERS: dict[str, tuple[Callable[[bytes], Any], int, int]] = {
 }
 
 
+#: What asn1crypto and cryptography raise over structures that are broken or made to confuse.
+_BROKEN = (
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    AttributeError,
+    RecursionError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """What was opened: who signed it, and size and hash of the plain bytes."""
@@ -74,9 +89,7 @@ def open_protected(
     try:
         plain = _Tap(_decrypted(source, identities, limit))
         return _verified(plain, out, expected_signer, accept_sha1=accept_sha1)
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
-        if isinstance(error, UnicodeError | InvalidSignature):
-            raise
+    except _BROKEN:
         raise _unreadable() from None
 
 
@@ -84,6 +97,14 @@ def _unreadable() -> BadMessage:
     return BadMessage(
         "The protected message cannot be opened: it is not for us, or it is broken.", remedy="Ask for it again."
     )
+
+
+def _too_large() -> BadMessage:
+    return BadMessage("The protected message is larger than this receiver takes.", remedy="Agree on a larger size.")
+
+
+def _large_ber() -> BadMessage:
+    return BadMessage("The message is large and not in DER.", remedy="The sender must use definite lengths (DER).")
 
 
 # -- the envelope ------------------------------------------------------------------------------------------------
@@ -101,10 +122,10 @@ def _decrypted(source: BinaryIO, identities: list[Identity], limit: int) -> Iter
     try:
         recipients, algorithm, size = _envelope(der)
     except NotDefinite:
-        yield from _decrypted_ber(seen.getvalue() + source.read(BER_LIMIT), identities)
+        yield from _decrypted_ber(seen.getvalue() + source.read(min(limit, BER_LIMIT) + 1), identities, limit)
         return
     if size > limit:
-        raise BadMessage("The protected message is larger than this receiver takes.", remedy="Agree on a larger size.")
+        raise _too_large()
     seen.close()
     yield from _decrypt(algorithm, recipients, identities, _pieces(source, size))
 
@@ -137,10 +158,12 @@ def _envelope(der: DerStream) -> tuple[cms.RecipientInfos, algos.EncryptionAlgor
     return recipients, algorithm, size
 
 
-def _decrypted_ber(data: bytes, identities: list[Identity]) -> Iterator[bytes]:
-    if len(data) >= BER_LIMIT:
-        raise BadMessage("The message is large and not in DER.", remedy="The sender must use definite lengths (DER).")
-    content = cms.ContentInfo.load(data)["content"]
+def _decrypted_ber(data: bytes, identities: list[Identity], limit: int) -> Iterator[bytes]:
+    if len(data) > limit:
+        raise _too_large()
+    if len(data) > BER_LIMIT:
+        raise _large_ber()
+    content = cms.ContentInfo.load(data, strict=True)["content"]
     encrypted = content["encrypted_content_info"]
     pieces = iter([bytes(encrypted["encrypted_content"].native)])
     yield from _decrypt(encrypted["content_encryption_algorithm"], content["recipient_infos"], identities, pieces)
@@ -215,14 +238,14 @@ class _Tap:
         data, self._rest = self._rest[:size], self._rest[size:]
         return bytes(data)
 
-    def remaining(self, limit: int) -> bytes:
+    def remaining(self, limit: int, too_much: Exception) -> bytes:
         """Everything that is left, up to a limit."""
         parts: list[bytes] = []
         while limit > 0 and (part := self(limit)):
             parts.append(part)
             limit -= len(part)
         if limit <= 0:
-            raise ValueError("too much")
+            raise too_much
         return b"".join(parts)
 
 
@@ -237,7 +260,8 @@ def _verified(plain: _Tap, out: BinaryIO, expected: x509.Certificate | None, *, 
     try:
         version, digests, kind, size = _signed_content(DerStream(pull))
     except NotDefinite:
-        return _verified_ber(seen.getvalue() + plain.remaining(BER_LIMIT), out, expected, accept_sha1=accept_sha1)
+        data = seen.getvalue() + plain.remaining(BER_LIMIT, _large_ber())
+        return _verified_ber(data, out, expected, accept_sha1=accept_sha1)
     sums = _Sums(digests, accept_sha1=accept_sha1)
     for left in range(size, 0, -CHUNK):
         wanted = min(left, CHUNK)
@@ -245,8 +269,8 @@ def _verified(plain: _Tap, out: BinaryIO, expected: x509.Certificate | None, *, 
         sums.update(piece)
         out.write(piece)
     # What follows the content is small; put together without the content it is a SignedData that can be read whole.
-    body = version + digests + b"\x30" + bytes([len(kind)]) + kind + plain.remaining(SMALL)
-    signed = cms.SignedData.load(b"\x30\x84" + len(body).to_bytes(4) + body)
+    body = version + digests + b"\x30" + bytes([len(kind)]) + kind + plain.remaining(SMALL, ValueError("too much"))
+    signed = cms.SignedData.load(b"\x30\x84" + len(body).to_bytes(4) + body, strict=True)
     return Opened(_check_signer(signed, sums, expected), size, sums.plain.hexdigest())
 
 
@@ -270,7 +294,7 @@ def _signed_content(der: DerStream) -> tuple[bytes, bytes, bytes, int]:
 
 
 def _verified_ber(data: bytes, out: BinaryIO, expected: x509.Certificate | None, *, accept_sha1: bool) -> Opened:
-    signed = cms.ContentInfo.load(data)["content"]
+    signed = cms.ContentInfo.load(data, strict=True)["content"]
     content = bytes(signed["encap_content_info"]["content"].native)
     sums = _Sums(signed["digest_algorithms"].dump(), accept_sha1=accept_sha1)
     sums.update(content)

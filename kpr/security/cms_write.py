@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kpr.errors import BadMessage
+from kpr.errors import BadCertificate, BadMessage
 from kpr.security.certificates import Identity
 
 CHUNK = 1 << 20
@@ -70,15 +70,11 @@ class _Counted:
 def _signed_stream(plain: BinaryIO, size: int, head: bytes, signer: Identity) -> Iterator[bytes]:
     yield head
     digest, left = hashes.Hash(hashes.SHA256()), size
-    while chunk := plain.read(min(CHUNK, left + 1)):
+    while left and (chunk := plain.read(min(CHUNK, left))):
         left -= len(chunk)
-        if left < 0:
-            break
         digest.update(chunk)
         yield chunk
-        if left == 0 and not plain.read(1):
-            break
-    if left != 0:
+    if left or plain.read(1):
         raise BadMessage("The message changed while it was being protected.", remedy="Build it again.")
     signature = signer.private_key.sign(digest.finalize(), padding.PKCS1v15(), utils.Prehashed(hashes.SHA256()))
     yield _signed_tail(signer, signature)
@@ -136,7 +132,8 @@ def _issuer_and_serial(certificate: asn1_x509.Certificate) -> cms.IssuerAndSeria
 
 def _enveloped_head(inner_size: int, key: bytes, iv: bytes, recipient: x509.Certificate) -> bytes:
     public = recipient.public_key()
-    assert isinstance(public, RSAPublicKey)
+    if not isinstance(public, RSAPublicKey):
+        raise BadCertificate("The recipient's key is not an RSA key.", remedy="Use the enterprise certificate.")
     info = cms.KeyTransRecipientInfo(
         {
             "version": "v0",

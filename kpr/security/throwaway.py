@@ -69,4 +69,5 @@ def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner can read, from its first moment on."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        os.fchmod(out.fileno(), 0o600)  # an older file keeps its rights, otherwise
         out.write(content)

@@ -66,7 +66,7 @@ class MasterKey:
     def load(cls, file: Path | None, variable: str | None = None) -> MasterKey:
         """The key from an environment variable (base64) or from a file (base64 or 32 raw bytes)."""
         if variable and os.environ.get(variable):
-            return cls(_decode(os.environ[variable].encode(), variable))
+            return cls(_from_text(os.environ[variable].encode(), variable))
         if file is None:
             raise BadSettings(
                 "There is no key for the vault.", place="vault", remedy="Name a key_file or a key_variable."
@@ -74,20 +74,24 @@ class MasterKey:
         try:
             if file.stat().st_mode & 0o077:
                 raise BadSettings("Others can read the vault's key.", place=file.name, remedy=f"chmod 600 {file.name}")
-            return cls(_decode(file.read_bytes(), file.name))
+            content = file.read_bytes()
+            return cls(content if len(content) == 32 else _from_text(content, file.name))
         except OSError:
             raise BadSettings(
                 "The vault's key cannot be read.", place=file.name, remedy="Make one: kpr init."
             ) from None
 
 
-def _decode(text: bytes, place: str) -> bytes:
-    if len(text) == 32:
-        return text
+def _from_text(text: bytes, place: str) -> bytes:
+    """Base64 or hex. Raw bytes come from files only: 32 typed characters are a password, not a key."""
     try:
+        if len(text.strip()) == 64:
+            return binascii.unhexlify(text.strip())
         return base64.b64decode(text.strip(), validate=True)
     except (binascii.Error, ValueError):
-        raise BadSettings("The vault's key is not base64.", place=place, remedy="Make one: kpr init.") from None
+        raise BadSettings(
+            "The vault's key is neither base64 nor hex.", place=place, remedy="Make one: kpr init."
+        ) from None
 
 
 class Vault:
@@ -114,22 +118,23 @@ class Vault:
     def create(self, name: str, wrapped_key: bytes) -> Iterator[BinaryIO]:
         """A stream to write plain bytes to; the file is there, whole, when the body ends well, and not otherwise."""
         path = self._path(name)
-        part = path.with_suffix(".part")
+        # Two writers under one name must not share a part, or the later one writes into the earlier one's file.
+        part = path.with_suffix(f".{secrets.token_hex(8)}.part")
+        cipher = AESGCM(self._master.unwrap(wrapped_key))
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
-                writer = _Writer(raw, AESGCM(self._master.unwrap(wrapped_key)), name)
+            with _clear_errors():
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                raw = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+            with raw:
+                writer = _Writer(raw, cipher, name)
                 yield writer
-                writer.finish()
-                raw.flush()
-                os.fsync(raw.fileno())
-            part.replace(path)
-        except OSError as error:
-            raise BadSettings(
-                f"The vault cannot be written: {error.strerror}.",
-                place="vault.folder",
-                remedy="Make room, then run again.",
-            ) from error
+                with _clear_errors():
+                    writer.finish()
+                    raw.flush()
+                    os.fsync(raw.fileno())
+            with _clear_errors():
+                part.replace(path)
+                _keep_entry(self.folder)
         finally:
             part.unlink(missing_ok=True)
 
@@ -140,7 +145,11 @@ class Vault:
             raw = path.open("rb")
         except OSError:
             raise BadMessage("What should be in the vault is not there.", place="vault", remedy="Restore it.") from None
-        return VaultReader(raw, AESGCM(self._master.unwrap(wrapped_key)), name, path.stat().st_size)
+        try:
+            return VaultReader(raw, AESGCM(self._master.unwrap(wrapped_key)), name, os.fstat(raw.fileno()).st_size)
+        except BaseException:
+            raw.close()
+            raise
 
     def put(self, name: str, wrapped_key: bytes, content: bytes) -> None:
         """Keep some bytes."""
@@ -155,6 +164,28 @@ class Vault:
     def remove(self, name: str) -> None:
         """Take a file away; nothing happens when it is not there."""
         self._path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Only the vault's own errors become this sentence; those of the writing body are somebody else's."""
+    try:
+        yield
+    except OSError as error:
+        raise BadSettings(
+            f"The vault cannot be written: {error.strerror}.",
+            place="vault.folder",
+            remedy="Make room, and check the folder's rights, then run again.",
+        ) from error
+
+
+def _keep_entry(folder: Path) -> None:
+    """Force the renamed entry to disk as well, or a power cut could take back what the database says is there."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _associated(name: str, number: int, *, last: bool) -> bytes:
@@ -190,7 +221,8 @@ class _Writer(io.RawIOBase, BinaryIO):
 
     def _seal(self, chunk: bytes, *, last: bool) -> None:
         nonce = self._prefix + self._number.to_bytes(4)
-        self._raw.write(self._cipher.encrypt(nonce, chunk, _associated(self._name, self._number, last=last)))
+        with _clear_errors():
+            self._raw.write(self._cipher.encrypt(nonce, chunk, _associated(self._name, self._number, last=last)))
         self._number += 1
 
 
@@ -203,7 +235,9 @@ class VaultReader(io.RawIOBase, BinaryIO):
         self._chunks = max(1, -(-body // (CHUNK + _TAG)))
         self.size = body - self._chunks * _TAG
         head = raw.read(_HEAD)
-        if head[:4] != _MAGIC or self.size < 0:
+        # Only an empty file has an empty last chunk; otherwise a tag alone at the end means that it was cut off.
+        cut_off = self._chunks > 1 and body - (self._chunks - 1) * (CHUNK + _TAG) <= _TAG
+        if head[:4] != _MAGIC or self.size < 0 or cut_off:
             raise BadMessage("A file in the vault is not whole.", place="vault", remedy="Restore it from the backup.")
         self._prefix = head[4:]
         self._rewind()
@@ -241,6 +275,10 @@ class VaultReader(io.RawIOBase, BinaryIO):
             self._at += len(part)
             wanted -= len(part)
             parts.append(part)
+        # Whoever has all plain bytes must also have seen the chunk with the last flag: an empty file has no other
+        # proof, and in a file that was cut off the size is a guess.
+        while self._position + sum(map(len, parts)) >= self.size and self._number < self._chunks:
+            self._next()
         data = b"".join(parts)
         self._position += len(data)
         return data
