@@ -166,7 +166,8 @@ TABLE: dict[type[StrEnum], dict[StrEnum, dict[StrEnum, StrEnum]]] = {
         _S.SUPERSEDED: {},
     },
     IdentLeg: {
-        _I.NOT_SENT: {_IE.SENT: _I.SENT},
+        # Killed between handing over and writing it down: a feedback that comes meanwhile proves the delivery.
+        _I.NOT_SENT: {_IE.SENT: _I.SENT, **_FEEDBACK},
         _I.SENT: {**_FEEDBACK, _IE.TIME_PASSED: _I.OVERDUE},
         _I.OVERDUE: {**_FEEDBACK},
         _I.FEEDBACK_UNREAD: {**_FEEDBACK},
@@ -195,17 +196,25 @@ TABLE: dict[type[StrEnum], dict[StrEnum, dict[StrEnum, StrEnum]]] = {
 }
 
 
+#: An event moves only the object that it belongs to, even where another has an event of the same name.
+_EVENTS: dict[type[StrEnum], type[StrEnum]] = {
+    SubmissionState: SubmissionEvent,
+    IdentLeg: IdentEvent,
+    ReceiptLeg: ReceiptEvent,
+    AttemptState: AttemptEvent,
+}
+
+
 def step(state: State, event: StrEnum) -> State:
     """The state after ``event``; IllegalStep, naming object, state and event, when the table has no such step."""
-    following = TABLE[type(state)][state].get(event)
-    if following is None:
+    if not can_step(state, event):
         raise IllegalStep(f"{type(state).__name__} {state.value} has no step for {event.value}.")
-    return type(state)(following)
+    return type(state)(TABLE[type(state)][state][event])
 
 
 def can_step(state: StrEnum, event: StrEnum) -> bool:
     """Whether the table has this step."""
-    return event in TABLE[type(state)][state]
+    return isinstance(event, _EVENTS[type(state)]) and event in TABLE[type(state)][state]
 
 
 def is_contradiction(state: ReceiptLeg, event: ReceiptEvent) -> bool:
@@ -231,10 +240,10 @@ def verdict(
     *,
     view_agrees: bool = False,
 ) -> Verdict:
-    """Delivered by transport; accepted only when both legs are good; right only when a person signed the view."""
+    """Delivered by transport; accepted when both legs are good; right when a person has signed that the view agrees."""
     delivered = ident_attempt is AttemptState.DELIVERED and iplos_attempt is AttemptState.DELIVERED
     accepted = ident_leg is IdentLeg.FEEDBACK_OK and receipt_leg is ReceiptLeg.POSITIVE
-    return Verdict(delivered, accepted, accepted and view_agrees)
+    return Verdict(delivered, accepted, view_agrees)
 
 
 def consequence(

@@ -116,9 +116,7 @@ _UNSENT = frozenset(
         SubmissionState.SENDING,
     }
 )
-_DECIDED_STATES = frozenset(
-    {SubmissionState.ACCEPTED, SubmissionState.REJECTED, SubmissionState.WITHDRAWN, SubmissionState.SUPERSEDED}
-)
+_DECIDED_STATES = frozenset({SubmissionState.ACCEPTED, SubmissionState.WITHDRAWN, SubmissionState.SUPERSEDED})
 _OPEN_IDENT = frozenset({IdentLeg.NOT_SENT, IdentLeg.SENT, IdentLeg.FEEDBACK_UNREAD})
 _OPEN_RECEIPT = frozenset({ReceiptLeg.NONE, ReceiptLeg.UNREADABLE})
 
@@ -192,19 +190,28 @@ class Dispatched:
     registry_answered: bool = False
 
 
+_SAME_KIND = {AttemptState.PENDING: Kind.S1, AttemptState.FAILED: Kind.S1, AttemptState.REFUSED: Kind.S2}
+
+
 def may_send_same(message: Dispatched, now: datetime, approval: Approval, *, ack_hours: int = 96) -> Permission:
     """May the same message, under its own MsgId, go out again? (S1, S2 or S4.)"""
-    if message.attempt in (AttemptState.PENDING, AttemptState.FAILED):
-        return Permission(Kind.S1, True, _S1)
-    if message.attempt is AttemptState.REFUSED:
-        return Permission(Kind.S2, bool(approval.persons), _S2)
-    if message.receipt_leg not in (ReceiptLeg.NONE, ReceiptLeg.OVERDUE):
-        return Permission(Kind.S4, False, _ANSWERED)
+    kind = _SAME_KIND.get(message.attempt, Kind.S4)
+    if message.receipt_leg not in (ReceiptLeg.NONE, ReceiptLeg.OVERDUE):  # it arrived, whatever the transport said
+        return Permission(kind, False, _ANSWERED)
+    if kind is Kind.S1:
+        return Permission(kind, True, _S1)
+    if kind is Kind.S2:
+        return Permission(kind, bool(approval.persons), _S2)
+    return _may_resend_silent(message, now, approval, ack_hours)
+
+
+def _may_resend_silent(message: Dispatched, now: datetime, approval: Approval, ack_hours: int) -> Permission:
+    """S4: delivered, and no receipt."""
+    if message.resent >= 1:
+        return Permission(Kind.S4, False, _S4_USED)
     opens = message.generated + timedelta(hours=ack_hours)
     if now < opens and not message.registry_answered:
         return Permission(Kind.S4, False, _S4_LOCKED, opens)
-    if message.resent >= 1:
-        return Permission(Kind.S4, False, _S4_USED)
     if not approval.two_persons_or_reason:
         return Permission(Kind.S4, False, _S4_WHO)
     return Permission(Kind.S4, True, _S4)

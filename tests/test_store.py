@@ -406,7 +406,7 @@ def test_each_message_refers_to_the_former_and_the_first_of_its_type(store: Stor
     for number in (1, 2, 3):
         opened = open_version(store)
         store.fix_messages(opened.id, Ids(f"ident-{number}", f"iplos-{number}"), TYPES, AT)
-        put(store, Submission, opened.id, state=SubmissionState.REJECTED)
+        put(store, Submission, opened.id, state=SubmissionState.WITHDRAWN)
     references = [
         (m.msg_id, m.parent_msg_id, m.conversation_msg_id) for s in store.submissions() for m in store.messages(s.id)
     ]
@@ -533,7 +533,6 @@ def test_both_delivered_is_noted_once(store: Store) -> None:
     assert state(store, submission) is SubmissionState.AWAITING
 
 
-@pytest.mark.xfail(strict=True, reason="fault D4: all_delivered does not look at the attempts")
 @pytest.mark.parametrize("event", [AttemptEvent.REFUSED, AttemptEvent.FAILED, None])
 def test_an_undelivered_message_is_not_awaited(store: Store, event: AttemptEvent | None) -> None:
     """SENT -> AWAITING only when both attempts are delivered: nothing is awaited for what was refused."""
@@ -604,7 +603,6 @@ def test_an_attempt_under_way_is_not_doubled(store: Store, event: AttemptEvent |
     assert latest.id == attempt.id
 
 
-@pytest.mark.xfail(strict=True, reason="fault D5: open_again judges by the message as the caller once read it")
 def test_an_answer_that_came_meanwhile_locks_the_resend(store: Store) -> None:
     """The receipt leg is read in the same transaction as the attempt is written, not before."""
     submission = send(store)
@@ -614,7 +612,6 @@ def test_an_answer_that_came_meanwhile_locks_the_resend(store: Store) -> None:
         Attempts(store).open_again(read_before, TWO_REASON, act(100), ack_hours=96, answered=False)
 
 
-@pytest.mark.xfail(strict=True, reason="fault D7: open takes no lock, and (message_ref, number) is not unique")
 def test_two_processes_open_one_attempt(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two senders that start at the same moment share one attempt with one message id, or one of them is told no."""
     message = store.message(begin(store).id, MessageKind.IDENT)
@@ -799,7 +796,6 @@ def test_the_register_may_take_an_acceptance_back(store: Store) -> None:
     assert state(store, sent) is SubmissionState.WITHDRAWN
 
 
-@pytest.mark.xfail(strict=True, reason="fault D1: feedback that comes before delivery is written down has no effect")
 def test_feedback_may_come_before_delivery_is_written_down(store: Store) -> None:
     """Killed between handing over and noting it, the mail that comes meanwhile counts: it proves the delivery."""
     submission = begin(store)
@@ -811,7 +807,6 @@ def test_feedback_may_come_before_delivery_is_written_down(store: Store) -> None
     assert store.submission(submission.id).ident_leg is IdentLeg.FEEDBACK_OK
 
 
-@pytest.mark.xfail(strict=True, reason="fault D2: all_delivered does not ask what the legs have said meanwhile")
 def test_answers_may_come_before_both_are_delivered(store: Store) -> None:
     """When both good answers came while it was still SENDING, the version is accepted as soon as it is delivered."""
     submission = begin(store)
@@ -822,9 +817,6 @@ def test_answers_may_come_before_both_are_delivered(store: Store) -> None:
     assert state(store, submission) is SubmissionState.ACCEPTED
 
 
-@pytest.mark.xfail(
-    strict=True, reason="fault D3: a mail for a version without messages raises KeyError", raises=KeyError
-)
 def test_a_mail_before_anything_was_sent_is_noted(store: Store) -> None:
     """An unread mail is matched to the newest version, which may be a draft: it is noted, and has no effect."""
     opened = open_version(store)
@@ -877,7 +869,6 @@ def test_a_submission_that_moved_meanwhile_is_locked(store: Store, monkeypatch: 
     assert [event.event for event in store.events()] == ["FIRST", "APPROVED"]
 
 
-@pytest.mark.xfail(strict=True, reason="fault D6: the message is read before the submission is locked")
 def test_a_final_receipt_is_not_overwritten_by_one_that_came_at_the_same_moment(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -893,7 +884,6 @@ def test_a_final_receipt_is_not_overwritten_by_one_that_came_at_the_same_moment(
     assert store.message(sent.id, MessageKind.IPLOS).receipt_leg is ReceiptLeg.POSITIVE
 
 
-@pytest.mark.xfail(strict=True, reason="fault D10: the loser gets the database's own error")
 def test_two_processes_open_one_version(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever comes second gets the version that the first one opened, or Locked."""
     together(monkeypatch, Store, "_former")
@@ -902,7 +892,6 @@ def test_two_processes_open_one_version(store: Store, monkeypatch: pytest.Monkey
     assert {type(version) for version in opened} <= {Submission, Locked}
 
 
-@pytest.mark.xfail(strict=True, reason="fault D14: create_engine is called without hide_parameters=True")
 def test_an_error_of_the_database_does_not_show_what_was_written(engine: Engine, store: Store) -> None:
     """Errors end up in logs: the database's own carry no values."""
     statement = text("INSERT INTO cycle (id, municipality, data_year) VALUES (:id, '1103', 2020)")
@@ -932,7 +921,6 @@ def test_events_are_written_once(store: Store, statement: str) -> None:
     assert everything(store) == before
 
 
-@pytest.mark.xfail(strict=True, reason="fault D11: TRUNCATE and INSERT OR REPLACE go round the triggers")
 def test_events_cannot_be_swept_away_or_overwritten(store: Store) -> None:
     """The ways round a row trigger are shut as well."""
     send(store)

@@ -7,7 +7,8 @@ from kpr.overdue import Alarm, Lateness, ident_alarm, ident_lateness, receipt_al
 from kpr.steps.workplace import Workplace
 from kpr.store import Message, MessageKind, Submission
 
-_WAITING = (SubmissionState.AWAITING, SubmissionState.SENDING)
+#: A rejected version may still await its other leg, and the door to the next one opens when that is overdue.
+_WAITING = (SubmissionState.AWAITING, SubmissionState.SENDING, SubmissionState.REJECTED)
 
 
 def watch(place: Workplace) -> list[Alarm]:

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from kpr.conversation import AttemptEvent, AttemptState, IdentEvent, IdentLeg, SubmissionEvent, SubmissionState, step
 from kpr.guard import Approval, Dispatched, Kind, may_send_same
+from kpr.store.legs import follow
 from kpr.store.store import Act, Store
 from kpr.store.tables import Attempt, Message, MessageKind, Submission
 
@@ -33,6 +34,7 @@ class Attempts:
     def open(self, message: Message, act: Act) -> Attempt | None:
         """The attempt to carry out now: a new one, or the one that was left (S1); None when delivered."""
         with self.store.transaction() as session:
+            self.store.locked(session, message.submission_id)
             attempt = self._latest(session, message.id)
             if attempt is None:
                 attempt = Attempt(message_ref=message.id, number=1, opened_at=act.at)
@@ -50,6 +52,7 @@ class Attempts:
             before = self._latest(session, message.id)
             if before is None or before.state in (AttemptState.PENDING, AttemptState.FAILED):
                 raise ValueError("an attempt that is under way is taken up by open()")
+            message = session.get_one(Message, message.id, populate_existing=True)
             resent = len(self._resent(session, message.id))
             state = Dispatched(before.state, message.receipt_leg, message.generated, resent, answered)
             permission = may_send_same(state, act.at, approval, ack_hours=ack_hours).demand()
@@ -99,5 +102,9 @@ class Attempts:
         """Both messages are with the transport: from now on answers are awaited."""
         with self.store.transaction() as session:
             submission = self.store.locked(session, submission_id)
-            if submission.state is SubmissionState.SENDING:
+            wanted = select(Message).where(Message.submission_id == submission_id)
+            latest = [self._latest(session, message.id) for message in session.exec(wanted).all()]
+            delivered = all(attempt is not None and attempt.state is AttemptState.DELIVERED for attempt in latest)
+            if submission.state is SubmissionState.SENDING and delivered:
                 self.store.step_submission(session, submission, SubmissionEvent.BOTH_DELIVERED, act)
+                follow(self.store, session, submission, act)  # answers may have come before this was written down

@@ -39,13 +39,13 @@ class Legs:
     def receipt(self, message_id: str, event: ReceiptEvent, act: Act, codes: str = "") -> Moved:
         """A receipt, or its absence, for one message."""
         with self.store.transaction() as session:
-            message = session.get_one(Message, message_id)
-            submission = self.store.locked(session, message.submission_id)
+            submission = self.store.locked(session, session.get_one(Message, message_id).submission_id)
+            message = session.get_one(Message, message_id, populate_existing=True)
             moved = self._step_receipt(session, submission, message, event, act, codes)
             negative = event is ReceiptEvent.NEGATIVE and moved is Moved.MOVED
             if negative and message.kind is MessageKind.IDENT:
                 self._step_ident(session, submission, IdentEvent.NEGATIVE_RECEIPT, act)
-            self._follow(session, submission, act)
+            follow(self.store, session, submission, act)
             return moved
 
     def _step_receipt(
@@ -97,8 +97,13 @@ class Legs:
         """An ident e-mail, or its absence."""
         with self.store.transaction() as session:
             submission = self.store.locked(session, submission_id)
+            if session.exec(select(Message).where(Message.submission_id == submission_id)).first() is None:
+                self.store.note(
+                    session, act, "ident", event, submission=submission, to_state=Moved.NO_EFFECT
+                )  # a mail that was matched to a draft: nothing has been sent that it could answer
+                return Moved.NO_EFFECT
             moved = self._step_ident(session, submission, event, act)
-            self._follow(session, submission, act)
+            follow(self.store, session, submission, act)
             return moved
 
     def _step_ident(self, session: Session, submission: Submission, event: IdentEvent, act: Act) -> Moved:
@@ -114,28 +119,28 @@ class Legs:
         self.store.note(session, act, "ident", event, submission=submission, from_state=before, to_state=after)
         return Moved.SAME_AGAIN if submission.ident_leg is before else Moved.MOVED
 
-    def _follow(self, session: Session, submission: Submission, act: Act) -> None:
-        """Move the submission when the legs together decide; a newly accepted version replaces the former ones."""
-        messages = {
-            message.kind: message
-            for message in session.exec(select(Message).where(Message.submission_id == submission.id)).all()
-        }
-        event = consequence(
-            submission.state,
-            submission.ident_leg,
-            messages[MessageKind.IPLOS].receipt_leg,
-            messages[MessageKind.IDENT].receipt_leg,
-        )
-        if event is None:
-            return
-        self.store.step_submission(session, submission, event, act)
-        if submission.state is SubmissionState.ACCEPTED:
-            self._replace_former(session, submission, act)
 
-    def _replace_former(self, session: Session, accepted: Submission, act: Act) -> None:
-        wanted = select(Submission).where(
-            Submission.cycle_id == accepted.cycle_id, Submission.version < accepted.version
-        )
-        for former in session.exec(wanted).all():
-            if can_step(former.state, SubmissionEvent.REPLACED):
-                self.store.step_submission(session, former, SubmissionEvent.REPLACED, act)
+def follow(store: Store, session: Session, submission: Submission, act: Act) -> None:
+    """Move the submission when the legs together decide; a newly accepted version replaces the former ones."""
+    messages = {
+        message.kind: message
+        for message in session.exec(select(Message).where(Message.submission_id == submission.id)).all()
+    }
+    event = consequence(
+        submission.state,
+        submission.ident_leg,
+        messages[MessageKind.IPLOS].receipt_leg,
+        messages[MessageKind.IDENT].receipt_leg,
+    )
+    if event is None:
+        return
+    store.step_submission(session, submission, event, act)
+    if submission.state is SubmissionState.ACCEPTED:
+        _replace_former(store, session, submission, act)
+
+
+def _replace_former(store: Store, session: Session, accepted: Submission, act: Act) -> None:
+    wanted = select(Submission).where(Submission.cycle_id == accepted.cycle_id, Submission.version < accepted.version)
+    for former in session.exec(wanted).all():
+        if can_step(former.state, SubmissionEvent.REPLACED):
+            store.step_submission(session, former, SubmissionEvent.REPLACED, act)

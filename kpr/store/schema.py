@@ -18,7 +18,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def open_engine(url: str) -> Engine:
     """An engine for this URL; BadSettings, without the URL in it, when there is no such database."""
     try:
-        engine = create_engine(url)
+        engine = create_engine(url, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError):
         raise BadSettings(
             "The address of the database is not understood.",

@@ -122,6 +122,14 @@ class Store:
         self, act: Act, approval: Approval, wrapped_key: bytes, *, ack_hours: int, too_late: bool, mended: str = ""
     ) -> Submission:
         """The version to work on: the unfinished one, or a new one where the guard permits it (Locked otherwise)."""
+        try:
+            return self._open_version(act, approval, wrapped_key, ack_hours=ack_hours, too_late=too_late, mended=mended)
+        except IntegrityError:
+            raise Locked("Another process is opening a submission right now.") from None
+
+    def _open_version(
+        self, act: Act, approval: Approval, wrapped_key: bytes, *, ack_hours: int, too_late: bool, mended: str
+    ) -> Submission:
         with self.transaction() as session:
             latest = session.exec(self._versions()).first()
             former = self._former(session, latest)

@@ -146,6 +146,8 @@ class Message(SQLModel, table=True):
 class Attempt(SQLModel, table=True):
     """One try at transport; its message id is fixed before the first try."""
 
+    __table_args__ = (UniqueConstraint("message_ref", "number"),)
+
     id: str = Field(default_factory=_new_id, primary_key=True)
     message_ref: str = Field(foreign_key="message.id", index=True)
     number: int

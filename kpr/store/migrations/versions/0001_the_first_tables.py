@@ -15,12 +15,16 @@ _SQLITE_TRIGGERS = [
     f"CREATE TRIGGER event_no_{act.lower()} BEFORE {act} ON event "
     "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
     for act in ("UPDATE", "DELETE")
+] + [
+    "CREATE TRIGGER event_no_replace BEFORE INSERT ON event WHEN NEW.id IN (SELECT id FROM event) "
+    "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
 ]
 _POSTGRESQL_TRIGGERS = [
     "CREATE FUNCTION event_append_only() RETURNS trigger LANGUAGE plpgsql AS "
     "$$ BEGIN RAISE EXCEPTION 'events are append-only'; END $$",
     "CREATE TRIGGER event_append_only BEFORE UPDATE OR DELETE ON event "
     "FOR EACH ROW EXECUTE FUNCTION event_append_only()",
+    "CREATE TRIGGER event_no_truncate BEFORE TRUNCATE ON event FOR EACH STATEMENT EXECUTE FUNCTION event_append_only()",
 ]
 
 
@@ -122,6 +126,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("message_id"),
+        sa.UniqueConstraint("message_ref", "number"),
     )
     op.create_index(op.f("ix_attempt_message_ref"), "attempt", ["message_ref"], unique=False)
     op.create_table(
