@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -42,7 +43,8 @@ def spec_of(path: Path, ident: Path | None = None) -> SourceSpec:
 
 
 def _is_ident_name(path: Path) -> bool:
-    return "ide" in path.stem.lower().replace("iplos", "")
+    """``KPR_IDE_1103.xml``, ``ident.xml``, ``IDENT-2020.xml``; but not ``uttrekk-fra-siden.xml``."""
+    return re.search(r"ident|(?<![a-z])ide(?![a-z])", path.stem.lower()) is not None
 
 
 def _ident_beside(path: Path) -> Path | None:

@@ -1,7 +1,9 @@
 """A folder of tables, one file each, CSV or Parquet, named as in the contract: ``person.csv``, ``tjeneste.parquet``.
 
 CSV: UTF-8 (a byte-order mark is fine), semicolon or comma as its first line has it, an empty field means no value.
-Parquet: dates, numbers and texts become the text that the message will carry.
+Parquet: dates, numbers and texts become the text that the message will carry (:mod:`kpr.sources.typed_values`).
+
+No error repeats what stands in a file: a table without its header would have a national id where a name should be.
 """
 
 from __future__ import annotations
@@ -9,20 +11,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from kpr.errors import BadExtract
 from kpr.messages.shape import PayloadShape
 from kpr.sources.contract import BATCH_ROWS, REQUIRED_TABLES, TABLES, Batch, Row, table_columns
+from kpr.sources.typed_values import DECIMALS, NoText, as_text
 
-#: Columns that hold a decimal number: a comma in them would otherwise be found only row by row.
-_DECIMALS = ("tjTimerUke", "tjResTimerUke")
-
-#: Tables whose dates are written YYYY-MM-DD; all others YYYYMMDD.
-_ISO_DATES = ("melding",)
+_ENDINGS = (".csv", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +32,8 @@ class TableSource:
 
     def batches(self) -> Iterator[Batch]:
         """All rows, table by table; BadExtract with file, line and column when a table cannot be used."""
-        files = {table: self._file(table) for table in TABLES}
-        missing = [table for table in REQUIRED_TABLES if files[table] is None]
+        files = self._files()
+        missing = [table for table in REQUIRED_TABLES if table not in files]
         if missing:
             raise BadExtract(
                 f"The extract has no table {missing[0]}.",
@@ -43,16 +41,27 @@ class TableSource:
                 remedy=f"It must hold {missing[0]}.csv or {missing[0]}.parquet (docs/extract.md).",
             )
         known = table_columns(self.shape)
-        for table, path in files.items():
-            if path is not None:
-                reader = _parquet if path.suffix == ".parquet" else _csv
-                yield from reader(path, table, known[table], required_columns(table, self.shape))
+        for table in TABLES:
+            if table in files:
+                reader = _parquet if files[table].suffix.lower() == ".parquet" else _csv
+                yield from reader(files[table], table, known[table], required_columns(table, self.shape))
 
-    def _file(self, table: str) -> Path | None:
-        found = [path for ending in ("csv", "parquet") if (path := self.folder / f"{table}.{ending}").is_file()]
-        if len(found) > 1:
-            raise BadExtract(f"The table {table} is there twice.", place=found[0].name, remedy="Keep one of the files.")
-        return found[0] if found else None
+    def _files(self) -> dict[str, Path]:
+        """File by table. A table under a name that nobody reads would be lost in silence, so it is refused."""
+        if not self.folder.is_dir():
+            raise BadExtract("There is no such folder.", place=self.folder.name, remedy="Check the name.")
+        files: dict[str, Path] = {}
+        for path in sorted(self.folder.iterdir()):
+            table = path.stem.lower()
+            if path.suffix.lower() not in _ENDINGS or not path.is_file():
+                continue
+            if table not in TABLES:
+                remedy = f"Tables are {', '.join(TABLES)}. Rename the file or take it away."
+                raise BadExtract("The file is named after no table.", place=path.name, remedy=remedy)
+            if table in files:
+                raise BadExtract(f"The table {table} is there twice.", place=path.name, remedy="Keep one of the files.")
+            files[table] = path
+        return files
 
 
 def required_columns(table: str, shape: PayloadShape) -> frozenset[str]:
@@ -65,13 +74,18 @@ def required_columns(table: str, shape: PayloadShape) -> frozenset[str]:
 
 def check_columns(columns: Sequence[str], known: Sequence[str], required: frozenset[str], place: str) -> None:
     """BadExtract when a column is unknown, doubled, or missing."""
-    unknown = [name for name in columns if name not in known]
-    if unknown:
-        raise BadExtract(
-            f"The column {unknown[0]!r} is not known.", place=place, remedy="See docs/extract.md for the names."
-        )
-    if len(set(columns)) != len(columns):
-        raise BadExtract("A column stands twice.", place=place, remedy="Give each column once.")
+    for number, name in enumerate(columns, 1):
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            meant = f"Is it meant to be {close[0]}? " if close else ""
+            raise BadExtract(
+                f"Column {number} has a name that the table does not know.",
+                place=place,
+                remedy=f"{meant}See docs/extract.md for the names.",
+            )
+    twice = sorted({name for name in columns if list(columns).count(name) > 1})
+    if twice:
+        raise BadExtract(f"The column {twice[0]} stands twice.", place=place, remedy="Give each column once.")
     missing = sorted(required - set(columns))
     if missing:
         raise BadExtract(f"The column {missing[0]} is missing.", place=place, remedy="Have the vendor add it.")
@@ -81,9 +95,11 @@ def _csv(path: Path, table: str, known: Sequence[str], required: frozenset[str])
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
             header = text.readline()
+            if not header.strip():
+                raise BadExtract("The file does not begin with the names of its columns.", place=f"{path.name}, line 1")
             delimiter = ";" if header.count(";") >= header.count(",") else ","
-            columns = tuple(name.strip().strip('"') for name in header.rstrip("\r\n").split(delimiter))
-            check_columns(columns, known, required, path.name)
+            columns = tuple(name.strip() for name in next(csv.reader([header], delimiter=delimiter, strict=True)))
+            check_columns(columns, known, required, f"{path.name}, line 1")
             yield from _csv_rows(csv.reader(text, delimiter=delimiter, strict=True), table, columns, path.name)
     except UnicodeDecodeError:
         line = _line_of_bad_byte(path)
@@ -91,27 +107,29 @@ def _csv(path: Path, table: str, known: Sequence[str], required: frozenset[str])
             "The file is not in UTF-8.", place=f"{path.name}, line {line}", remedy="Save it as UTF-8."
         ) from None
     except csv.Error:
-        raise BadExtract("The file is not proper CSV.", place=path.name, remedy="Check quotes and line ends.") from None
+        place = f"{path.name}, line 1"
+        raise BadExtract("The file is not proper CSV.", place=place, remedy="Check its quotes.") from None
     except OSError as error:
-        raise BadExtract(f"The file cannot be read: {error.strerror}.", place=path.name) from None
+        raise BadExtract(
+            f"The file cannot be read: {error.strerror}.", place=path.name, remedy="Check the file and its rights."
+        ) from None
 
 
 def _csv_rows(rows: Any, table: str, columns: tuple[str, ...], name: str) -> Iterator[Batch]:
-    decimals = [(index, column) for index, column in enumerate(columns) if column in _DECIMALS]
+    decimals = [(index, column) for index, column in enumerate(columns) if column in DECIMALS]
     batch: list[Row] = []
-    for fields in rows:
-        line = rows.line_num + 1  # the header was taken off before
+    for fields in _proper(rows, name):
         if not fields:
             continue
         if len(fields) != len(columns):
             raise BadExtract(
                 f"A row has {len(fields)} fields instead of {len(columns)}.",
-                place=f"{name}, line {line}",
+                place=_line(rows, name),
                 remedy="Check separators and quotes in that line.",
             )
         for index, column in decimals:
             if "," in fields[index]:
-                place = f"{name}, line {line}, column {column}"
+                place = f"{_line(rows, name)}, column {column}"
                 raise BadExtract("A number has a decimal comma.", place=place, remedy="Write a point: 3.50.")
         batch.append(tuple(value or None for value in fields))
         if len(batch) == BATCH_ROWS:
@@ -119,6 +137,20 @@ def _csv_rows(rows: Any, table: str, columns: tuple[str, ...], name: str) -> Ite
             batch = []
     if batch:
         yield Batch(table, columns, batch)
+
+
+def _proper(rows: Any, name: str) -> Iterator[list[str]]:
+    """The rows, until one breaks the rules of CSV."""
+    try:
+        yield from rows
+    except csv.Error:
+        raise BadExtract(
+            "The file is not proper CSV from this line on.", place=_line(rows, name), remedy="Check its quotes."
+        ) from None
+
+
+def _line(rows: Any, name: str) -> str:
+    return f"{name}, line {rows.line_num + 1}"  # the header was taken off before
 
 
 def _line_of_bad_byte(path: Path) -> int:
@@ -139,23 +171,37 @@ def _parquet(path: Path, table: str, known: Sequence[str], required: frozenset[s
         with parquet.ParquetFile(path) as file:
             columns = tuple(file.schema_arrow.names)
             check_columns(columns, known, required, path.name)
+            first = 1
             for part in file.iter_batches(batch_size=BATCH_ROWS):
-                values = [[as_text(value, table) for value in column.to_pylist()] for column in part.columns]
+                named = zip(columns, part.columns, strict=True)
+                values = [_column(column, table, name, path.name, first) for name, column in named]
+                first += part.num_rows
                 yield Batch(table, columns, list(zip(*values, strict=True)))
     except (pyarrow.ArrowException, OSError):
         raise BadExtract("The file is not proper Parquet.", place=path.name, remedy="Write it again.") from None
 
 
-def as_text(value: Any, table: str) -> str | None:
-    """A typed value as the text that the message will carry."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, datetime):
-        value = value.date()
-    if isinstance(value, date):
-        return value.isoformat() if table in _ISO_DATES else f"{value:%Y%m%d}"
-    if isinstance(value, float):
-        value = Decimal(repr(value))
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return str(value)
+#: What reading a value may raise: ours, and pyarrow's for times and texts that Python cannot hold.
+_UNREADABLE = (NoText, ValueError, OverflowError)
+
+
+def _column(column: Any, table: str, name: str, file: str, first: int) -> list[str | None]:
+    """The texts of a column's part; ``first`` is the row number of its first value."""
+    try:
+        return [as_text(value, table, name) for value in column.to_pylist()]
+    except _UNREADABLE:
+        unreadable = (index for index, value in enumerate(column) if not _is_readable(value, table, name))
+        row = first + next(unreadable, 0)
+        raise BadExtract(
+            "A value is of a kind that the message cannot carry.",
+            place=f"{file}, row {row}, column {name}",
+            remedy="Write texts, dates, whole numbers or decimals.",
+        ) from None
+
+
+def _is_readable(value: Any, table: str, name: str) -> bool:
+    try:
+        as_text(value.as_py(), table, name)
+    except _UNREADABLE:
+        return False
+    return True

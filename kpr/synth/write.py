@@ -1,102 +1,48 @@
-"""Writes a synthetic extract as a care-record system would give it: XML pair, CSV, Parquet or an SQLite database."""
+"""Writes a synthetic extract as a vendor would give it: XML pair, CSV, Parquet or an SQLite database."""
 
 from __future__ import annotations
 
 import csv
 import sqlite3
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-from lxml import etree
-
-from kpr.messages.head import Payload
-from kpr.messages.ident import IdentHeader, ident_payload
-from kpr.messages.iplos import IplosHeader, iplos_payload
 from kpr.messages.shape import iplos_shape
-from kpr.sources.contract import Source, table_columns
-from kpr.sources.work_rows import WorkRows, load
+from kpr.sources.contract import Batch, Row, Source, table_columns
+from kpr.synth.xml_export import write_xml
 from kpr.years import Year
 
+__all__ = ["write_csv", "write_parquet", "write_sqlite", "write_xml"]
 
-def write_xml(source: Source, year: Year, folder: Path) -> tuple[Path, Path]:
-    """IPLOS.xml and IDENT.xml, not validated: faults come through as they would from a real system."""
-    folder.mkdir(parents=True, exist_ok=True)
-    work = load(source, iplos_shape(year.iplos_version.value))
-    paths = folder / "IPLOS.xml", folder / "IDENT.xml"
-    payloads: tuple[Payload, Payload] = (
-        iplos_payload(work, _iplos_header(work, year), validate=False),
-        ident_payload(work, _ident_header(work, year)),
-    )
-    for path, payload in zip(paths, payloads, strict=True):
-        with path.open("wb") as out, etree.xmlfile(out, encoding="UTF-8") as xf:
-            xf.write_declaration()
-            payload.write(xf)
-    return paths
+#: Rows of a table in one row group of its Parquet file.
+_ROW_GROUP = 20_000
 
 
-def _contacts(work: WorkRows, table: str) -> list[dict[str, str | None]]:
-    columns = work.columns[table]
-    return [dict(zip(columns, row, strict=True)) for row in work.select(table, columns)]
-
-
-def _iplos_header(work: WorkRows, year: Year) -> IplosHeader:
-    said = work.single("innhinfo")
-    made = said["iiLagetDato"] or ""
-    return IplosHeader(
-        said["iiKomnr"] or "",
-        said["iiBydelsnr"] or "",
-        _contacts(work, "iikontakt"),
-        year.first_day,
-        year.last_day,
-        date(int(made[:4]), int(made[4:6]), int(made[6:])),
-        said["iiSysID"] or "",
-        said["iiSysVersjon"] or "",
-        int(said["iiLopenr"] or 1),
-    )
-
-
-def _ident_header(work: WorkRows, year: Year) -> IdentHeader:
-    said = work.single("melding")
-    return IdentHeader(
-        year.ident_version.value,
-        year.first_day,
-        year.last_day,
-        date.fromisoformat(said["uttakDato"] or ""),
-        said["leverandor"] or "",
-        said["navnEPJ"] or "",
-        said["versjonEPJ"] or "",
-        said["versjonUt"] or "",
-        int(said["lopenr"] or 1),
-        "777777777",
-        _contacts(work, "kontaktperson"),
-    )
-
-
-def write_csv(source: Source, folder: Path) -> Path:
-    """A folder of CSV tables, semicolon-separated."""
+def write_csv(source: Source, folder: Path, delimiter: str = ";") -> Path:
+    """A folder of CSV tables in UTF-8, one file per table that has rows."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as files:
         writers: dict[str, Any] = {}
         for batch in source.batches():
             if batch.table not in writers:
                 out = files.enter_context((folder / f"{batch.table}.csv").open("w", encoding="utf-8", newline=""))
-                writers[batch.table] = csv.writer(out, delimiter=";")
+                writers[batch.table] = csv.writer(out, delimiter=delimiter)
                 writers[batch.table].writerow(batch.columns)
             writers[batch.table].writerows(batch.rows)
     return folder
 
 
 def write_parquet(source: Source, folder: Path) -> Path:
-    """A folder of Parquet tables, every column text."""
+    """A folder of Parquet tables, one file per table that has rows, every column text."""
     import pyarrow
     from pyarrow import parquet
 
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as files:
         writers: dict[str, Any] = {}
-        for batch in source.batches():
+        for batch in _gathered(source):
             schema = pyarrow.schema([(name, pyarrow.string()) for name in batch.columns])
             if batch.table not in writers:
                 writer = parquet.ParquetWriter(folder / f"{batch.table}.parquet", schema)
@@ -104,6 +50,20 @@ def write_parquet(source: Source, folder: Path) -> Path:
             values = [list(column) for column in zip(*batch.rows, strict=True)]
             writers[batch.table].write_table(pyarrow.table(values, schema=schema))
     return folder
+
+
+def _gathered(source: Source) -> Iterator[Batch]:
+    """Larger batches of the same rows: a row group has a price of its own."""
+    kept: dict[str, list[Row]] = {}
+    columns: dict[str, tuple[str, ...]] = {}
+    for batch in source.batches():
+        columns[batch.table] = batch.columns
+        rows = kept.setdefault(batch.table, [])
+        rows.extend(batch.rows)
+        if len(rows) >= _ROW_GROUP:
+            yield Batch(batch.table, batch.columns, rows)
+            kept[batch.table] = []
+    yield from (Batch(table, columns[table], rows) for table, rows in kept.items() if rows)
 
 
 def write_sqlite(source: Source, year: Year, path: Path) -> Path:
@@ -115,6 +75,7 @@ def write_sqlite(source: Source, year: Year, path: Path) -> Path:
             names = ", ".join(f'"{name}" TEXT' for name in columns)
             database.execute(f"CREATE TABLE {table} ({names})")
         for batch in source.batches():
-            marks = ", ".join("?" * len(batch.columns))
-            database.executemany(f"INSERT INTO {batch.table} VALUES ({marks})", batch.rows)  # noqa: S608
+            names, marks = ", ".join(f'"{name}"' for name in batch.columns), ", ".join("?" * len(batch.columns))
+            # Table and column names come from our own schema, never from the input.
+            database.executemany(f"INSERT INTO {batch.table} ({names}) VALUES ({marks})", batch.rows)  # noqa: S608
     return path

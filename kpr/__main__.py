@@ -1,0 +1,5 @@
+"""``python -m kpr``: the command line, where no script is installed."""
+
+from kpr.cli import main
+
+main()
