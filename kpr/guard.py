@@ -57,12 +57,14 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Former:
-    """The newest version as it stands: what the guard must know of it."""
+    """The newest version as it stands. A message that was never tried awaits no answer."""
 
     state: SubmissionState
     ident_leg: IdentLeg
     receipt_leg: ReceiptLeg
     generated: datetime | None = None
+    ident_tried: bool = True
+    iplos_tried: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,9 @@ def _is_decided(former: Former) -> bool:
     """Nothing more is awaited for the former version, or what is awaited is overdue."""
     if former.state in _DECIDED_STATES:
         return True
-    return former.ident_leg not in _OPEN_IDENT and former.receipt_leg not in _OPEN_RECEIPT
+    ident_open = former.ident_tried and former.ident_leg in _OPEN_IDENT
+    receipt_open = former.iplos_tried and former.receipt_leg in _OPEN_RECEIPT
+    return not ident_open and not receipt_open
 
 
 _S1 = Text(

@@ -11,6 +11,8 @@ from place import Place
 
 from kpr.conversation import IdentLeg, ReceiptLeg
 from kpr.errors import Blocked, Locked, TransportError
+from kpr.guard import Approval
+from kpr.steps.send import resend
 from kpr.steps.watch import watch
 from kpr.store import MessageKind
 from kpr.transports.directory import DirectoryTransport
@@ -159,6 +161,32 @@ def test_silence_is_overdue_and_a_late_positive_still_counts(tmp_path: Path) -> 
     place.later(hours=10)
     place.exchange()
     assert place.status().state == "ACCEPTED"
+
+
+def resent(place: Place, **words: object) -> None:
+    """Send the IPLOS message once more."""
+    with place.open() as work:
+        latest = work.store.latest()
+        assert latest is not None
+        people = Approval(frozenset({"rolle A", "rolle B"}), "registeret er spurt")
+        resend(work, latest.id, MessageKind.IPLOS, people, answered=bool(words.get("answered")))
+
+
+def test_the_same_message_goes_once_more_after_96_hours(tmp_path: Path) -> None:
+    """S4: locked for 96 hours, then once, under the same MsgId and a new message id; the register ignores a duplicate."""
+    place = Place(tmp_path, [{"type": "iplos", "silent": True}])
+    place.report()
+    place.exchange()
+    with pytest.raises(Locked):
+        resent(place)
+    place.later(hours=97)
+    resent(place)
+    assert len(sent(place)) == 3
+    assert len({envelope["message_id"] for envelope in sent(place)}) == 3
+    with pytest.raises(Locked, match="allerede"):
+        resent(place)
+    place.register()
+    assert place.collect() == {}
 
 
 def test_missing_ident_mail_is_an_alarm(tmp_path: Path) -> None:

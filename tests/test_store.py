@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from itertools import count, product
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError, Thread
@@ -823,6 +824,40 @@ def test_a_mail_before_anything_was_sent_is_noted(store: Store) -> None:
     assert Legs(store).ident(opened.id, IdentEvent.FEEDBACK_UNREAD, act(1, "register")) is Moved.NO_EFFECT
 
 
+def test_a_message_that_never_went_out_is_not_awaited(store: Store) -> None:
+    """Rejected by the ident message's receipt before the IPLOS message was tried: nothing more can come."""
+    submission = begin(store)
+    deliver(store, submission.id, MessageKind.IDENT)
+    receipt(store, submission, ReceiptEvent.NEGATIVE, "IDENT", "E31")
+    assert state(store, submission) is SubmissionState.REJECTED
+    assert Attempts(store).latest(store.message(submission.id, MessageKind.IPLOS).id) is None
+    assert open_version(store, 1).version == 2
+
+
+def test_a_mail_before_sending_does_not_hide_that_the_feedback_is_missing(store: Store) -> None:
+    """An unread mail matched to an approved version has no effect, so that the alarm of L20 still comes later."""
+    opened = open_version(store)
+    approve(store, opened.id)
+    assert Legs(store).ident(opened.id, IdentEvent.FEEDBACK_UNREAD, act(0, "register")) is Moved.NO_EFFECT
+    sent = send(store, 1)
+    assert sent.ident_leg is IdentLeg.SENT
+    Legs(store).ident(sent.id, IdentEvent.TIME_PASSED, act(50))
+    assert store.submission(sent.id).ident_leg is IdentLeg.OVERDUE
+
+
+@pytest.mark.parametrize("event", [ReceiptEvent.POSITIVE, ReceiptEvent.POSITIVE_PART])
+def test_a_receipt_proves_the_delivery(store: Store, event: ReceiptEvent) -> None:
+    """A message that the transport refused and the register answers all the same did arrive: the version goes on."""
+    submission = begin(store)
+    deliver(store, submission.id, MessageKind.IDENT)
+    attempt = Attempts(store).open(store.message(submission.id, MessageKind.IPLOS), act())
+    assert attempt is not None
+    Attempts(store).ended(attempt.id, AttemptEvent.REFUSED, act())
+    receipt(store, submission, event)
+    Attempts(store).all_delivered(submission.id, act(2))
+    assert state(store, submission) is SubmissionState.AWAITING
+
+
 # -- one transaction per step, one process per step ---------------------------------------------------------------
 
 
@@ -882,6 +917,18 @@ def test_a_final_receipt_is_not_overwritten_by_one_that_came_at_the_same_moment(
     except Locked:
         assert store.message(sent.id, MessageKind.IPLOS).receipt_leg is ReceiptLeg.POSITIVE
     assert store.message(sent.id, MessageKind.IPLOS).receipt_leg is ReceiptLeg.POSITIVE
+
+
+def test_an_attempt_ends_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two senders took up the same attempt; one delivered and one failed: one outcome is written, the other refused."""
+    message = store.message(begin(store).id, MessageKind.IDENT)
+    attempt = Attempts(store).open(message, act())
+    assert attempt is not None
+    together(monkeypatch, Store, "note")
+    ends = [AttemptEvent.DELIVERED, AttemptEvent.FAILED]
+    results = race(*[partial(Attempts(store).ended, attempt.id, event, act()) for event in ends])
+    assert sum(isinstance(result, (Locked, IllegalStep)) for result in results) == 1
+    assert [event.event for event in store.events() if event.what == "attempt"] in (["DELIVERED"], ["FAILED"])
 
 
 def test_two_processes_open_one_version(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

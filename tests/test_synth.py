@@ -227,7 +227,8 @@ def test_faults_come_through_every_way_out(tmp_path: Path) -> None:
     """XML and CSV of a spoilt municipality are read back to the rows that the checks see directly."""
     year, shape = load_year(2020), iplos_shape("3.7")
     ways_alike = [name for name in FAULTS if name not in ("row-of-another", "decimal-comma")]
-    source = SyntheticMunicipality(year, 70, faults=dict.fromkeys(ways_alike, 1) | {"other-number": 1})
+    faults = dict.fromkeys(ways_alike, 1) | {"duplicate-key": 5, "other-number": 1}
+    source = SyntheticMunicipality(year, 1200, faults=faults)  # more than one round of persons
     direct = everything(source)
     xml = source_from(spec_of(write_xml(source, year, tmp_path / "xml")[0]), shape)
     tables = source_from(spec_of(write_csv(source, tmp_path / "csv")), shape)

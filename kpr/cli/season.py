@@ -1,4 +1,4 @@
-"""The commands of the season: ``report``, ``collect``, ``watch``, ``status``, ``correct``."""
+"""The commands of the season: ``report``, ``collect``, ``watch``, ``status``, ``correct``, ``resend``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import typer
 
 from kpr.cli.output import out, print_json, progress_bar
 from kpr.cli.setup import Json
-from kpr.errors import Blocked
+from kpr.errors import Locked
 from kpr.steps.collect import collect as run_collect
 from kpr.steps.report import prepare, send_approved
+from kpr.steps.send import resend as send_same
 from kpr.steps.status import Status
 from kpr.steps.status import status as run_status
 from kpr.steps.watch import watch as run_watch
-from kpr.steps.workplace import Workplace, open_workplace
+from kpr.steps.workplace import Workplace, approval, open_workplace
+from kpr.store import MessageKind
 
 Settings = Annotated[Path, typer.Option("--settings", help="Innstillingsfil.")]
 By = Annotated[str, typer.Option("--by", help="Hvem du er: den som godkjenner.")]
@@ -27,7 +29,7 @@ _DO = {"nothing": "green", "act": "yellow", "ask": "red"}
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (report, correct, collect, watch, status):
+    for command in (report, correct, resend, collect, watch, status):
         app.command(command.__name__)(command)
 
 
@@ -48,6 +50,27 @@ def correct(
 ) -> None:
     """Send en ny, rettet versjon av begge meldingene. Låst så lenge svar på den forrige mangler."""
     _send(settings, by, second, reason, mended, as_json)
+
+
+def resend(
+    by: By,
+    message: Annotated[MessageKind, typer.Option("--message", help="Hvilken melding: IDENT eller IPLOS.")],
+    settings: Settings = Path("kpr.yaml"),
+    second: Second = None,
+    reason: Reason = None,
+    answered: Annotated[
+        bool, typer.Option("--register-answered", help="Registeret sier at det ikke har fått meldingen.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Send den samme meldingen én gang til, når kvitteringen mangler etter fristen. Låst ellers."""
+    with open_workplace(settings) as place:
+        latest = place.store.latest()
+        if latest is None:
+            raise Locked("Ingenting er sendt, så det er ingenting å sende på nytt.")
+        send_same(place, latest.id, message, approval(by, second, reason), answered=answered)
+        now = run_status(place)
+    _tell(now, as_json)
 
 
 def _send(path: Path, by: str, second: str | None, reason: str | None, mended: str | None, as_json: bool) -> None:
@@ -128,6 +151,3 @@ def _tell(now: Status, as_json: bool, *, timeline: bool = False) -> None:
     answers = (("levert", now.verdict.delivered), ("godtatt", now.verdict.accepted), ("riktig", now.verdict.right))
     out.print("  " + " · ".join(f"{name}: {'ja' if yes else 'nei'}" for name, yes in answers))
     out.print(f"[bold {_DO[now.do]}]Nå:[/] {now.next_act.nb}")
-
-
-__all__ = ["Blocked", "register"]

@@ -12,6 +12,7 @@ import io
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import BinaryIO
+from uuid import NAMESPACE_URL, uuid5
 
 from kpr.errors import BadInput
 from kpr.feedback.ident_mail import Expected, IdentMail, Mailbox
@@ -129,9 +130,11 @@ def _mail(place: Workplace, mail: IdentMail) -> str:
 def _keep(
     place: Workplace, kind: InboxKind, fingerprint: str, raw: bytes, outcome: str, answer: ReceiptAnswer | None
 ) -> None:
-    """Keep the raw bytes, encrypted, once; the second time the very same comes nothing is added."""
+    """Keep the raw bytes, encrypted, once, and only then write down that they were taken in."""
+    if place.store.has_taken_in(fingerprint):
+        return
+    entry_id = str(uuid5(NAMESPACE_URL, fingerprint))
     key = place.vault.new_wrapped_key()
+    place.vault.put(f"{entry_id}-inbox", key, raw)
     note = ", ".join(answer.faults) if answer else ""
-    entry = place.store.take_in(kind, fingerprint, key, place.act("register"), verdict=outcome, note=note)
-    if entry is not None:
-        place.vault.put(entry.raw_name, key, raw)
+    place.store.take_in(kind, fingerprint, key, place.act("register"), id=entry_id, verdict=outcome, note=note)

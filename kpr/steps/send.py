@@ -7,8 +7,9 @@ is taken up with the same bytes under the same ids (S1), and the other side deli
 
 from __future__ import annotations
 
-from kpr.conversation import AttemptEvent, SubmissionEvent, SubmissionState
+from kpr.conversation import AttemptEvent, AttemptState, SubmissionEvent, SubmissionState
 from kpr.errors import Blocked, TransportError
+from kpr.guard import Approval
 from kpr.security.cms_write import protect
 from kpr.steps.workplace import Workplace
 from kpr.store import Attempt, Message, MessageKind
@@ -27,7 +28,28 @@ def send_messages(place: Workplace, submission_id: str) -> None:
         attempt = place.attempts.open(message, place.act())
         if attempt is not None:
             _hand_over(place, message, attempt)
+        if not _is_delivered(place, message):
+            return  # the IPLOS message is held back while the ident message has not arrived
     place.attempts.all_delivered(submission_id, place.act())
+
+
+def resend(place: Workplace, submission_id: str, kind: MessageKind, approval: Approval, *, answered: bool) -> None:
+    """Send the same message once more under its own MsgId, where the guard permits it (S2, S4); Locked otherwise.
+
+    ``answered``: the register has been asked, and says that it did not get the message.
+    """
+    message = place.store.message(submission_id, kind)
+    who = ", ".join(sorted(approval.persons))
+    attempt = place.attempts.open(message, place.act(who)) or place.attempts.open_again(
+        message, approval, place.act(who, approval.reason), ack_hours=place.year.ack_hours.value, answered=answered
+    )
+    _hand_over(place, message, attempt)
+    place.attempts.all_delivered(submission_id, place.act())
+
+
+def _is_delivered(place: Workplace, message: Message) -> bool:
+    attempt = place.attempts.latest(message.id)
+    return attempt is not None and attempt.state is AttemptState.DELIVERED
 
 
 def _hand_over(place: Workplace, message: Message, attempt: Attempt) -> None:

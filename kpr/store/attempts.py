@@ -6,11 +6,20 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
-from kpr.conversation import AttemptEvent, AttemptState, IdentEvent, IdentLeg, SubmissionEvent, SubmissionState, step
+from kpr.conversation import (
+    AttemptEvent,
+    AttemptState,
+    IdentEvent,
+    IdentLeg,
+    ReceiptLeg,
+    SubmissionEvent,
+    SubmissionState,
+    step,
+)
 from kpr.guard import Approval, Dispatched, Kind, may_send_same
 from kpr.store.legs import follow
 from kpr.store.store import Act, Store
-from kpr.store.tables import Attempt, Message, MessageKind, Submission
+from kpr.store.tables import Attempt, Message, MessageKind
 
 #: The kinds that carry the same message under a new message id.
 _NEW_ATTEMPT = (Kind.S2, Kind.S4)
@@ -77,9 +86,9 @@ class Attempts:
     def ended(self, attempt_id: str, event: AttemptEvent, act: Act) -> None:
         """Write down how an attempt ended; a delivered ident message starts the ident leg."""
         with self.store.transaction() as session:
-            attempt = session.get_one(Attempt, attempt_id)
-            message = session.get_one(Message, attempt.message_ref)
-            submission = session.get_one(Submission, message.submission_id)
+            message = session.get_one(Message, session.get_one(Attempt, attempt_id).message_ref)
+            submission = self.store.locked(session, message.submission_id)
+            attempt = session.get_one(Attempt, attempt_id, populate_existing=True)
             before, attempt.state = attempt.state, step(attempt.state, event)
             attempt.ended_at = act.at
             session.add(attempt)
@@ -98,13 +107,18 @@ class Attempts:
                 submission.ident_leg = step(submission.ident_leg, IdentEvent.SENT)
                 session.add(submission)
 
+    def _has_arrived(self, session: Session, message: Message) -> bool:
+        """Delivered, or answered: a receipt proves that the message arrived, whatever the transport said."""
+        attempt = self._latest(session, message.id)
+        answered = message.receipt_leg not in (ReceiptLeg.NONE, ReceiptLeg.OVERDUE)
+        return answered or (attempt is not None and attempt.state is AttemptState.DELIVERED)
+
     def all_delivered(self, submission_id: str, act: Act) -> None:
         """Both messages are with the transport: from now on answers are awaited."""
         with self.store.transaction() as session:
             submission = self.store.locked(session, submission_id)
             wanted = select(Message).where(Message.submission_id == submission_id)
-            latest = [self._latest(session, message.id) for message in session.exec(wanted).all()]
-            delivered = all(attempt is not None and attempt.state is AttemptState.DELIVERED for attempt in latest)
+            delivered = all(self._has_arrived(session, message) for message in session.exec(wanted).all())
             if submission.state is SubmissionState.SENDING and delivered:
                 self.store.step_submission(session, submission, SubmissionEvent.BOTH_DELIVERED, act)
                 follow(self.store, session, submission, act)  # answers may have come before this was written down

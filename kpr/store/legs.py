@@ -20,6 +20,17 @@ from kpr.conversation import (
 from kpr.store.store import Act, Store
 from kpr.store.tables import Message, MessageKind, Submission
 
+#: Nothing has left us yet that a mail could answer.
+_UNSENT = frozenset(
+    {
+        SubmissionState.DRAFT,
+        SubmissionState.EXTRACTED,
+        SubmissionState.BLOCKED,
+        SubmissionState.CHECKED,
+        SubmissionState.APPROVED,
+    }
+)
+
 
 class Moved(StrEnum):
     """What an answer did."""
@@ -97,10 +108,8 @@ class Legs:
         """An ident e-mail, or its absence."""
         with self.store.transaction() as session:
             submission = self.store.locked(session, submission_id)
-            if session.exec(select(Message).where(Message.submission_id == submission_id)).first() is None:
-                self.store.note(
-                    session, act, "ident", event, submission=submission, to_state=Moved.NO_EFFECT
-                )  # a mail that was matched to a draft: nothing has been sent that it could answer
+            if submission.state in _UNSENT:
+                self.store.note(session, act, "ident", event, submission=submission, to_state=Moved.NO_EFFECT)
                 return Moved.NO_EFFECT
             moved = self._step_ident(session, submission, event, act)
             follow(self.store, session, submission, act)

@@ -21,7 +21,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from kpr.conversation import ReceiptLeg, SubmissionEvent, SubmissionState, step
 from kpr.errors import KprError, Locked
 from kpr.guard import Approval, Former, Ids, Kind, may_open_version
-from kpr.store.tables import Cycle, Event, Inbox, InboxKind, Message, MessageKind, Submission
+from kpr.store.tables import Attempt, Cycle, Event, Inbox, InboxKind, Message, MessageKind, Submission
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -155,11 +155,22 @@ class Store:
     def _former(self, session: Session, latest: Submission | None) -> Former | None:
         if latest is None:
             return None
-        wanted = select(Message).where(Message.submission_id == latest.id, Message.kind == MessageKind.IPLOS)
-        iplos = session.exec(wanted).first()
+        messages = session.exec(select(Message).where(Message.submission_id == latest.id)).all()
+        tried = {
+            message.kind: session.exec(select(Attempt).where(Attempt.message_ref == message.id)).first() is not None
+            for message in messages
+        }
+        iplos = next((message for message in messages if message.kind is MessageKind.IPLOS), None)
         if iplos is None:
             return Former(latest.state, latest.ident_leg, ReceiptLeg.NONE)
-        return Former(latest.state, latest.ident_leg, iplos.receipt_leg, iplos.generated)
+        return Former(
+            latest.state,
+            latest.ident_leg,
+            iplos.receipt_leg,
+            iplos.generated,
+            ident_tried=tried[MessageKind.IDENT],
+            iplos_tried=tried[MessageKind.IPLOS],
+        )
 
     def move(self, submission_id: str, event: SubmissionEvent, act: Act, **values: Any) -> Submission:
         """One step of a submission, with whatever else is written down at the same time."""
@@ -231,6 +242,11 @@ class Store:
             session.add(message)
 
     # -- what came in -------------------------------------------------------------------------------------------
+
+    def has_taken_in(self, fingerprint: str) -> bool:
+        """Whether the very same was taken in before."""
+        with self.transaction() as session:
+            return session.exec(select(Inbox).where(Inbox.fingerprint == fingerprint)).first() is not None
 
     def take_in(self, kind: InboxKind, fingerprint: str, wrapped_key: bytes, act: Act, **values: Any) -> Inbox | None:
         """Write down that something came in; None when the very same was taken in before."""
