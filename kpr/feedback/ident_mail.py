@@ -100,7 +100,8 @@ def _is_from(message: EmailMessage | None, domains: tuple[str, ...]) -> bool:
         address = parseaddr(str(message["From"]))[1] if message is not None else ""
     except Exception:  # malformed headers raise when they are looked at
         return False
-    return address.rpartition("@")[2].lower() in {domain.lower() for domain in domains}
+    local, _, domain = address.rpartition("@")
+    return bool(local) and domain.lower() in {name.lower() for name in domains}
 
 
 def _fingerprint(raw: bytes) -> str:
