@@ -46,7 +46,7 @@ def configure_logs(*, as_json: bool = False, level: int = logging.INFO) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # asked anew: standard error may be redirected
         cache_logger_on_first_use=False,
     )
 
