@@ -90,3 +90,17 @@ def lost_persons(work: WorkRows) -> Iterator[tuple[str | None, str]]:
         "GROUP BY row_no ORDER BY row_no"
     )
     yield from work.connection.execute(query)
+
+
+def apply_prediction(work: WorkRows) -> None:
+    """Leave in the work rows what the register will hold: lost rows removed, lost values NULL. Predict first.
+
+    What was sent is gone from ``work`` afterwards: only for a copy from which tables are counted.
+    """
+    for table in ("person", *_CHILDREN):
+        lost = f"{_REGISTER} AND fate = 'VALUE_LOST' AND tab = '{table.upper()}'"
+        elements = work.connection.execute(f"SELECT DISTINCT element FROM finding WHERE {lost}")  # noqa: S608
+        for (element,) in elements.fetchall():  # names of our own data files, never the input's
+            rows = f"SELECT row_no FROM finding WHERE {lost} AND element = ?"  # noqa: S608
+            work.connection.execute(f'UPDATE {table} SET "{element}" = NULL WHERE row_no IN ({rows})', (element,))  # noqa: S608
+        work.connection.execute(f"DELETE FROM {table} WHERE row_no NOT IN (SELECT row_no FROM temp.kept_{table})")  # noqa: S608

@@ -2,7 +2,8 @@
 
 Each check is an SQL condition on one value, evaluated in C. An element that is there but empty counts as missing (we
 never write one; foreign files may hold them). Dates must also be real days: the register's expression accepts 31
-February, and what it does with one is not known, so such a day is a type fault here and judged no further.
+February, and what it does with one is not known, so such a day is a type fault here and judged no further. A real day
+outside 1900-2099 is both a type fault and outside every range: a loss too many is told rather than one too few.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ _TABLES = {"IPLOS": "innhinfo"}
 _KEYLESS = ("innhinfo", "iikontakt")
 
 _NOT_DIGITS = "{v} GLOB '*[^0-9]*'"
-#: strftime normalises a day only when it has something to add: 31 February becomes 2 March, and is found out.
-#: Most days are 28 or less, which every month has: only the others are asked for.
-_DATE = (
-    "({v} = '99991231' OR ({v} GLOB '[12][0-9][0-9][0-9][01][0-9][0-3][0-9]' AND substr({v}, 1, 2) IN ('19', '20') AND "
-    "substr({v}, 5, 2) BETWEEN '01' AND '12' AND (substr({v}, 7, 2) BETWEEN '01' AND '28' OR "
-    "strftime('%Y%m%d', substr({v}, 1, 4) || '-' || substr({v}, 5, 2) || '-' || substr({v}, 7, 2), '+0 days') = {v})))"
+#: Eight digits that are a day of the calendar. strftime normalises a day only when it has something to add: 31 February
+#: becomes 2 March, and is found out. A day that no month has (00, 32) gives NULL: IS makes that a plain no. Most days
+#: are 28 or less, which every month has: only the others are asked for.
+_DAY = (
+    "({v} GLOB '[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]' AND substr({v}, 5, 2) BETWEEN '01' AND '12' AND "
+    "(substr({v}, 7, 2) BETWEEN '01' AND '28' OR "
+    "strftime('%Y%m%d', substr({v}, 1, 4) || '-' || substr({v}, 5, 2) || '-' || substr({v}, 7, 2), '+0 days') IS {v}))"
 )
+_DATE = f"({{v}} = '99991231' OR (substr({{v}}, 1, 2) IN ('19', '20') AND {_DAY}))"
+_SIX_DIGITS = "{v} GLOB '[0-9][0-9][0-9][0-9][0-9][0-9]'"
 _DECIMAL = "({})".format(
     " OR ".join(f"{{v}} GLOB '{'[0-9]' * whole}.{'[0-9]' * part}'" for whole in (1, 2, 3) for part in (1, 2))
 )
@@ -118,7 +122,9 @@ def _not_a_plain_code(attribute: Attribute, year: Year) -> str:
     """Covers type, code and obligation of a coded element: whatever is a known code of the right form is none of them."""
     value = _column(attribute)
     codes = sorted(year.register_codes(attribute.lists))
-    plain = [code for code in codes if code.isalnum() and len(code) <= _CODE_LENGTH.get(attribute.type, 1)]
+    # A code that would fail the type is never plain: a code list of the municipality's own may hold anything.
+    right = str.isdigit if attribute.type in ("101", "152") else str.isalnum
+    plain = [c for c in codes if c.isascii() and right(c) and len(c) <= _CODE_LENGTH.get(attribute.type, 1)]
     absent = "0" if not attribute.obligation else f"{value} IS NULL"
     return f"({absent} OR {value} NOT IN ({_literals(plain)}))"
 
@@ -182,11 +188,16 @@ def _range(attribute: Attribute, year: Year) -> str:
     if attribute.type == "232":
         return f"{_DECIMAL.format(v=value)} AND CAST({value} AS REAL) NOT BETWEEN {low} AND {high}"
     if attribute.type == "1006":  # YYYYMM: limits compared as months
-        well_formed = f"{value} GLOB '[12][0-9][0-9][0-9][01][0-9]'"
-        return f"{well_formed} AND ({value} < '{low[:6]}' OR {value} > '{high[:6]}')"
-    outside = [f"{value} < '{low}'" if _is_day(low) else f'{value} < t."{low}"']
+        return f"{_SIX_DIGITS.format(v=value)} AND {value} NOT BETWEEN '{low[:6]}' AND '{high[:6]}'"
+    outside = [f"{value} < '{low}'" if _is_day(low) else _before_another(value, low)]
     outside += [f"{value} > '{high}'"] if high else []
-    return f"{value} <> '' AND {_DATE.format(v=value)} AND ({' OR '.join(outside)})"
+    return f"{value} <> '' AND ({' OR '.join(outside)}) AND {_DAY.format(v=value)}"
+
+
+def _before_another(value: str, element: str) -> str:
+    """A limit that is itself a date of the row counts only when it is a day."""
+    other = f't."{element}"'
+    return f"({value} < {other} AND {_DAY.format(v=other)})"
 
 
 def _is_day(text: str) -> bool:
@@ -204,7 +215,7 @@ def _bound(text: str, year: Year) -> str:
 
 
 def _literals(codes: list[str]) -> str:
-    return ", ".join(f"'{code}'" for code in codes)
+    return ", ".join("'" + code.replace("'", "''") + "'" for code in codes)
 
 
 _MAKERS = {Kind.TYPE: _type, Kind.OBLIGATION: _obligation, Kind.CODE: _code, Kind.RANGE: _range}

@@ -6,6 +6,7 @@ cost no Python, and the prediction can count on them. What a finding says comes 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from kpr.errors import BadSettings
 from kpr.sources.work_rows import WorkRows
 
 _ORDER = {severity: number for number, severity in enumerate(Severity)}
+
+#: A check of the register itself that deletes the message or the row: consequences 1, 2 and 3.
+_REGISTER_DELETES = "rule GLOB 'R-*' AND fate IN ('MESSAGE_DELETED', 'ROW_DELETED')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,9 @@ class Rule:
 class Catalogue:
     """Rules by id, with the modes that the settings give them.
 
-    A rule blocks when it is FATAL or ERROR and its mode is ``block``. What the register would delete can be watched
-    or shown instead, but never called less than it is: the severity stays.
+    A rule blocks when it is FATAL or ERROR and its mode is ``block``. A rule that is only watched is told as an INFO
+    count. What the register would delete can be watched or shown instead of blocking, but never called less than it
+    is: the severity stays, and the places are told.
     """
 
     def __init__(self, rules: Iterable[Rule], modes: Mapping[str, Mode] | None = None) -> None:
@@ -53,6 +58,10 @@ class Catalogue:
     def mode(self, rule: Rule) -> Mode:
         """How far the rule may go here."""
         return self._modes.get(rule.id, rule.mode)
+
+    def watched(self) -> list[str]:
+        """The ids of the rules that are only counted."""
+        return [rule.id for rule in self if self.mode(rule) is Mode.OBSERVE]
 
     def blocks(self, rule: Rule) -> bool:
         """Whether a finding of this rule stops a submission."""
@@ -81,16 +90,27 @@ def create_finding_table(work: WorkRows) -> None:
     )
 
 
+def copy_findings(source: WorkRows, target: WorkRows) -> None:
+    """Append the findings of one database to another's."""
+    rows = source.connection.execute("SELECT * FROM finding")
+    target.connection.execute("BEGIN")
+    target.connection.executemany("INSERT INTO finding VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    target.connection.execute("COMMIT")
+
+
 def findings(
     work: WorkRows, catalogue: Catalogue, *, rule: str | None = None, limit: int | None = None
 ) -> Iterator[Finding]:
-    """The findings, worst first, as many as asked for."""
+    """The findings, worst first, as many as asked for; of a rule that is only watched there is the count alone."""
     query = (
-        "SELECT rule, tab, element, row_no, person, fate, severity, blocks FROM finding WHERE :rule IS NULL OR rule = :rule "
+        "SELECT rule, tab, element, row_no, person, fate, severity, blocks FROM finding "  # noqa: S608
+        "WHERE (:rule IS NULL OR rule = :rule) "
+        f"AND (rule NOT IN (SELECT value FROM json_each(:watched)) OR ({_REGISTER_DELETES})) "
         "ORDER BY CASE severity WHEN 'FATAL' THEN 0 WHEN 'ERROR' THEN 1 WHEN 'WARNING' THEN 2 ELSE 3 END, rule, row_no "
         "LIMIT :limit"
     )
-    for row in work.connection.execute(query, {"rule": rule, "limit": -1 if limit is None else limit}):
+    asked = {"rule": rule, "limit": -1 if limit is None else limit, "watched": json.dumps(catalogue.watched())}
+    for row in work.connection.execute(query, asked):
         told = catalogue[row[0]]
         place = Place(row[1], row[2], row[3], row[4])
         yield Finding(
@@ -99,14 +119,14 @@ def findings(
 
 
 def summary(work: WorkRows, catalogue: Catalogue) -> list[RuleCount]:
-    """One line per rule that fired, worst first; a rule that is only watched is told as INFO."""
-    query = "SELECT rule, count(*), count(DISTINCT person_row) FROM finding GROUP BY rule"
+    """One line per rule that fired, worst first; a rule that is only watched is told as INFO, a deletion never."""
+    query = f"SELECT rule, count(*), count(DISTINCT person_row), max({_REGISTER_DELETES}) FROM finding GROUP BY rule"  # noqa: S608
     counts = [_count(catalogue, *row) for row in work.connection.execute(query)]
     return sorted(counts, key=lambda count: (_ORDER[count.severity], -count.count, count.rule))
 
 
-def _count(catalogue: Catalogue, rule_id: str, count: int, persons: int) -> RuleCount:
+def _count(catalogue: Catalogue, rule_id: str, count: int, persons: int, deletes: int) -> RuleCount:
     rule = catalogue[rule_id]
     mode = catalogue.mode(rule)
-    severity = Severity.INFO if mode is Mode.OBSERVE else rule.severity
+    severity = Severity.INFO if mode is Mode.OBSERVE and not deletes else rule.severity
     return RuleCount(rule_id, severity, count, persons, catalogue.blocks(rule), mode)

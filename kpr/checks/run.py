@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 from kpr.checks.content import ContentOptions, content_rules, run_content_rules
@@ -11,7 +13,7 @@ from kpr.checks.facts import Fact, letter_facts
 from kpr.checks.finding import Mode, Text
 from kpr.checks.prediction import Prediction, predict
 from kpr.checks.register import register_rules, run_register_checks
-from kpr.checks.rules import Catalogue, RuleCount, create_finding_table, summary
+from kpr.checks.rules import Catalogue, RuleCount, copy_findings, create_finding_table, summary
 from kpr.progress import Progress, silent
 from kpr.sources.work_rows import WorkRows
 from kpr.years import Year
@@ -44,6 +46,13 @@ def full_catalogue(year: Year, modes: Mapping[str, Mode] | None = None) -> Catal
     return Catalogue([*register_rules(year), *content_rules(year)], modes)
 
 
+def _twin(work: WorkRows) -> WorkRows:
+    """The same rows in a second database in memory, with a finding table of its own."""
+    twin = WorkRows(work.shape, copy_of=work)
+    create_finding_table(twin)
+    return twin
+
+
 def check(
     work: WorkRows,
     year: Year,
@@ -56,12 +65,16 @@ def check(
     catalogue = full_catalogue(year, modes)
     create_finding_table(work)
     progress("check", 0, _STEPS)
-    run_register_checks(work, year, catalogue)
-    progress("check", 1, _STEPS)
-    with counting_tables(work, year):  # rules and facts count the same persons
-        run_content_rules(work, year, catalogue, options)
+    with ThreadPoolExecutor(max_workers=1) as beside, closing(_twin(work)) as twin:
+        # SQLite lets go of the GIL: the register's checks run over a copy while our own rules run here.
+        register = beside.submit(run_register_checks, twin, year, catalogue)
+        with counting_tables(work, year):  # rules and facts count the same persons
+            run_content_rules(work, year, catalogue, options)
+            progress("check", 1, _STEPS)
+            facts = letter_facts(work, year, options.last_year)
         progress("check", 2, _STEPS)
-        facts = letter_facts(work, year, options.last_year)
+        register.result()
+        copy_findings(twin, work)
     progress("check", 3, _STEPS)
     prediction = predict(work)
     progress("check", _STEPS, _STEPS)

@@ -19,7 +19,7 @@ _CHILDREN = frozenset(name.lower() for name in CHILD_CLASSES)
 class WorkRows:
     """One extract in memory. Make it with :func:`load`, or from an image that the vault gave back."""
 
-    def __init__(self, shape: PayloadShape, image: bytes | None = None) -> None:
+    def __init__(self, shape: PayloadShape, image: bytes | None = None, copy_of: WorkRows | None = None) -> None:
         self.shape = shape
         self.columns = table_columns(shape)
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -28,6 +28,8 @@ class WorkRows:
         self._filled = dict.fromkeys(self.columns, 0)
         if image is not None:
             self.connection.deserialize(image)
+        elif copy_of is not None:
+            copy_of.connection.backup(self.connection)
         else:
             self._create_tables()
 
@@ -86,6 +88,10 @@ class WorkRows:
     def count(self, table: str) -> int:
         """How many rows the table holds."""
         return int(self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self.connection.close()
 
     def image(self) -> bytes:
         """The whole extract as one SQLite image: plain text, so only ever handed to the vault."""
