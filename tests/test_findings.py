@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from kpr.checks import run
 from kpr.checks.finding import Fate, Finding, Mode, Owner, Place, Severity, Text
 from kpr.checks.register import register_rules, run_register_checks
 from kpr.checks.register_data import attributes
-from kpr.checks.rules import Catalogue, Rule, RuleCount, create_finding_table, findings, summary
+from kpr.checks.rules import Catalogue, Rule, RuleCount, copy_findings, create_finding_table, findings, summary
 from kpr.checks.run import check, full_catalogue
 from kpr.errors import BadSettings
 from kpr.messages.shape import iplos_shape
@@ -123,6 +126,16 @@ def test_a_new_table_forgets_what_was_found_before(work: WorkRows) -> None:
     create_finding_table(work)
     assert list(findings(work, Catalogue(RULES))) == []
     assert summary(work, Catalogue(RULES)) == []
+
+
+def test_copied_findings_are_added_to_those_that_stand(work: WorkRows) -> None:
+    """Every finding comes over as it is, after what the other found itself."""
+    other = WorkRows(iplos_shape("3.7"))
+    create_finding_table(other)
+    other.connection.execute("INSERT INTO finding VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", ROWS[0])
+    copy_findings(work, other)
+    assert other.connection.execute("SELECT * FROM finding").fetchall() == [ROWS[0], *ROWS]
+    assert other.connection.in_transaction is False
 
 
 # -- the summary ---------------------------------------------------------------------------------------------------
@@ -260,3 +273,21 @@ def test_the_whole_catalogue_has_each_rule_once(data_year: int) -> None:
     ids = [one.id for one in full_catalogue(year, {"R-peKjonn-K": Mode.WARN, "X17": Mode.OBSERVE})]
     assert len(ids) == len(set(ids))
     assert {"R-peKjonn-K", "X17"} <= set(ids)
+
+
+def test_a_rule_that_fails_does_not_close_the_rows_under_the_registers_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When one of our own rules raises, the error comes out, after the pass beside it has ended on an open database."""
+    seen: list[int] = []
+
+    def slowly(work: WorkRows, *_rest: object) -> None:
+        time.sleep(0.2)  # the failing rule is long done by now
+        seen.append(work.count("person"))
+
+    def failing(*_rest: object) -> None:
+        raise RuntimeError("a rule of ours")
+
+    monkeypatch.setattr(run, "run_register_checks", slowly)
+    monkeypatch.setattr(run, "run_content_rules", failing)
+    with pytest.raises(RuntimeError, match="a rule of ours"):
+        check(synthetic(), load_year(2020))
+    assert seen == [30]

@@ -313,6 +313,30 @@ def test_codes_of_the_municipalitys_own_year_file_are_data() -> None:
     ]  # fmt: skip
 
 
+def test_a_finding_names_the_person_of_its_own_row() -> None:
+    """Two persons and their services in another order: each finding carries its row, its person's row and key."""
+    work = WorkRows(iplos_shape("3.7"))
+    work.add(Batch("person", ("pePeID", "peKjonn"), [("501", "K"), ("502", "2")]))
+    services = [("502", "1", "77"), ("501", "2", "15"), ("501", "3", "77"), ("999", "4", "77")]
+    work.add(Batch("tjeneste", ("tjPeID", "tjTjID", "tjTjenType"), services))
+    work.finish()
+    told = [row[:6] for row in found(work, "3.7") if str(row[0]).endswith("-K")]
+    assert told == [
+        ("R-peKjonn-K", "PERSON", "peKjonn", 2, 2, "502"),
+        ("R-tjTjenType-K", "TJENESTE", "tjTjenType", 1, 2, "502"),
+        ("R-tjTjenType-K", "TJENESTE", "tjTjenType", 3, 1, "501"),
+        ("R-tjTjenType-K", "TJENESTE", "tjTjenType", 4, None, None),
+    ]
+
+
+def test_a_key_of_ten_digits_is_told_and_one_that_is_no_number_is_not() -> None:
+    """The longest key that the register takes is told; letters may be anything, and are not."""
+    rows = {"PERSON": [{"pePeID": "1234567890", "peKjonn": "2"}, {"pePeID": "0181801233x", "peKjonn": "2"},
+                       {"pePeID": "name", "peKjonn": "2"}]}  # fmt: skip
+    told = [row[5] for row in found(work_rows("3.7", rows), "3.7") if row[0] == "R-peKjonn-K"]
+    assert told == ["1234567890", None, None]
+
+
 def test_a_key_that_may_be_a_national_id_is_told_by_its_row_alone() -> None:
     """Eleven digits as a person's key stand in no finding, neither at the person nor at what lies under it."""
     rows = {"PERSON": [{"pePeID": "01818012337"}], "TJENESTE": [{"tjPeID": "01818012337", "tjTjenType": "77"}]}

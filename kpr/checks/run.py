@@ -65,7 +65,8 @@ def check(
     catalogue = full_catalogue(year, modes)
     create_finding_table(work)
     progress("check", 0, _STEPS)
-    with ThreadPoolExecutor(max_workers=1) as beside, closing(_twin(work)) as twin:
+    # The thread must end before its copy is closed, also when a rule here fails: SQLite crashes on a closed database.
+    with closing(_twin(work)) as twin, ThreadPoolExecutor(max_workers=1) as beside:
         # SQLite lets go of the GIL: the register's checks run over a copy while our own rules run here.
         register = beside.submit(run_register_checks, twin, year, catalogue)
         with counting_tables(work, year):  # rules and facts count the same persons

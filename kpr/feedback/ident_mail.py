@@ -1,56 +1,58 @@
 """The ident feedback: an e-mail about the national ids (letter L18-L20). Recognised, never guessed.
 
 What the real mail looks like is not public. So a mail counts only when it comes from a domain that the settings name
-*and* says the municipality, the data year and the running number; everything else from that domain is FEEDBACK_UNREAD
-("look at it"), and mail from elsewhere is left where it lies. A forged mail can do no more than that: it never sends
-anything. Bodies are not shown, logged or put into errors; they may hold national ids.
+*and* says the municipality, the data year and the running number, in the time when such a mail may come; everything
+else from that domain is FEEDBACK_UNREAD ("look at it"), and mail from elsewhere is left where it lies. A forged mail
+can do no more than that: it never sends anything. Bodies are not shown, logged or put into errors; they may hold
+national ids.
 """
 
 from __future__ import annotations
 
 import hashlib
-import mailbox
-import re
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from email import policy
-from email.message import EmailMessage
-from email.parser import BytesParser
-from email.utils import parseaddr
+from datetime import UTC, datetime
 from pathlib import Path
 
 from kpr.conversation import IdentEvent
+from kpr.errors import BadSettings
+from kpr.feedback.mail_file import HEAD_LIMIT, MailHead, read_head, read_text
+from kpr.feedback.mail_words import Expected, Meaning, understand, unread
+
+__all__ = ["MAIL_LIMIT", "Expected", "IdentMail", "Mailbox", "read_mail"]
 
 #: A mail above this is not read into memory; a person looks at it.
 MAIL_LIMIT = 5 << 20
 
-_FAULT_WORDS = re.compile(r"\b(feil|mangler?|avvist|ugyldig)", re.IGNORECASE)
-_NO_FAULTS = re.compile(r"\b(ingen|0|uten)\s+(feil|mangler)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What a mail about one submission must say."""
-
-    municipality: str
-    data_year: int
-    sequence_number: int
-
 
 @dataclass(frozen=True, slots=True)
 class IdentMail:
-    """A mail that was read: what it means, for which running number, and its raw bytes for the vault."""
+    """A mail that was read: what it means, for which running number, and its raw bytes for the vault.
+
+    ``message_id_hash`` names the mail without showing it, ``sent_at`` is what it says itself (anyone can write that),
+    ``received_at`` when it came to lie here, ``origin`` how (``maildir`` or ``file``), ``reason`` why a person must
+    look, and ``gateway`` what the mail gateway wrote about DKIM and SPF: recorded, and no reason to trust.
+    """
 
     key: str
     event: IdentEvent
     sequence_number: int | None
     fingerprint: str
     raw: bytes = field(repr=False)
+    message_id_hash: str = ""
+    sent_at: datetime | None = None
+    received_at: datetime | None = None
+    origin: str = "file"
+    reason: str = ""
+    gateway: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A maildir. Mail stays new until it is accepted; unknown mail is left as it is."""
+    """A maildir of its own. Mail stays new until it is accepted; unknown mail is left as it is."""
 
     folder: Path
     sender_domains: tuple[str, ...]
@@ -59,9 +61,8 @@ class Mailbox:
         """Mails from the register's domains that have not been accepted, oldest first."""
         for name in ("tmp", "new", "cur"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        paths = sorted((self.folder / "new").iterdir(), key=lambda path: (path.stat().st_mtime_ns, path.name))
-        for path in paths:
-            found = read_mail(path, self.sender_domains, expected)
+        for path in _oldest_first(self.folder / "new"):
+            found = read_mail(path, self.sender_domains, expected, origin="maildir")
             if found is not None:
                 yield found
 
@@ -72,74 +73,66 @@ class Mailbox:
             source.replace(self.folder / "cur" / f"{mail.key}:2,S")
 
 
-def read_mail(path: Path, domains: tuple[str, ...], expected: list[Expected]) -> IdentMail | None:
-    """One mail file (maildir or ``.eml``); None when it is not from the register's domains."""
-    if path.stat().st_size > MAIL_LIMIT:
-        with path.open("rb") as source:
-            head = source.read(64 << 10)
-        if not _is_from(_parse(head), domains):
-            return None
-        return IdentMail(path.name, IdentEvent.FEEDBACK_UNREAD, None, _fingerprint(head), head)
-    raw = path.read_bytes()
-    message = _parse(raw)
-    if not _is_from(message, domains):
+def _oldest_first(folder: Path) -> list[Path]:
+    found = []
+    for path in folder.iterdir():
+        try:
+            found.append((path.lstat().st_mtime_ns, path.name, path))
+        except FileNotFoundError:  # a mail program took it away meanwhile
+            continue
+    return [path for _, _, path in sorted(found)]
+
+
+def read_mail(
+    path: Path, domains: tuple[str, ...], expected: list[Expected], *, origin: str = "file"
+) -> IdentMail | None:
+    """One mail file (``.eml``); None when it is not from the register's domains, or no ordinary file.
+
+    BadSettings when we have no right to read it.
+    """
+    found = _open(path)
+    if found is None:
         return None
-    event, number = understand(message, expected)
-    return IdentMail(path.name, event, number, _fingerprint(raw), raw)
-
-
-def _parse(raw: bytes) -> EmailMessage | None:
-    try:
-        return BytesParser(policy=policy.default).parsebytes(raw)
-    except Exception:  # the parser promises not to raise, and does on some malformed headers
+    raw, whole, received_at = found
+    head = read_head(raw)
+    if not head.sender_domain or head.sender_domain not in {domain.lower() for domain in domains}:
         return None
+    meaning = understand(read_text(raw), head.sent_at, expected) if whole else unread("is too large")
+    return _mail(path.name, meaning, head, raw, received_at, origin)
 
 
-def _is_from(message: EmailMessage | None, domains: tuple[str, ...]) -> bool:
+def _mail(key: str, meaning: Meaning, head: MailHead, raw: bytes, received_at: datetime, origin: str) -> IdentMail:
+    return IdentMail(
+        key=key,
+        event=meaning.event,
+        sequence_number=meaning.sequence_number,
+        fingerprint=f"mail:{hashlib.sha256(raw).hexdigest()}",
+        raw=raw,
+        message_id_hash=head.message_id_hash,
+        sent_at=head.sent_at,
+        received_at=received_at,
+        origin=origin,
+        reason=meaning.reason,
+        gateway=head.gateway,
+    )
+
+
+def _open(path: Path) -> tuple[bytes, bool, datetime] | None:
+    """The bytes, whether they are all, and when they came; None for what is gone, or is no ordinary file."""
     try:
-        address = parseaddr(str(message["From"]))[1] if message is not None else ""
-    except Exception:  # malformed headers raise when they are looked at
-        return False
-    local, _, domain = address.rpartition("@")
-    return bool(local) and domain.lower() in {name.lower() for name in domains}
-
-
-def _fingerprint(raw: bytes) -> str:
-    return f"mail:{hashlib.sha256(raw).hexdigest()}"
-
-
-def understand(message: EmailMessage | None, expected: list[Expected]) -> tuple[IdentEvent, int | None]:
-    """What a mail means; FEEDBACK_UNREAD unless it names exactly one expected submission and its outcome."""
-    text = _text(message)
-    named = [one for one in expected if text is not None and _names(text, one)]
-    if len(named) != 1 or text is None:
-        return IdentEvent.FEEDBACK_UNREAD, None
-    number = named[0].sequence_number
-    if _NO_FAULTS.search(text):
-        return IdentEvent.FEEDBACK_OK, number
-    if _FAULT_WORDS.search(text):
-        return IdentEvent.FEEDBACK_FAULTS, number
-    return IdentEvent.FEEDBACK_UNREAD, None
-
-
-def _names(text: str, one: Expected) -> bool:
-    numbers = set(re.findall(r"\d+", text))
-    number = re.search(rf"l[øo]penummer\D{{0,5}}{one.sequence_number}(?!\d)", text, re.IGNORECASE)
-    return one.municipality in numbers and str(one.data_year) in numbers and number is not None
-
-
-def _text(message: EmailMessage | None) -> str | None:
-    """Subject and plain body; attachments are never opened. None when it cannot be read."""
-    try:
-        if message is None:
-            return None
-        body = message.get_body(preferencelist=("plain",))
-        content = body.get_content() if body is not None else ""
-        return f"{message['Subject']}\n{content}"
-    except Exception:  # any malformed part: a person looks
+        # A link could lead anywhere, and a pipe would wait for ever.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except PermissionError:
+        raise BadSettings(
+            "A mail in the mailbox cannot be read.", place="mailbox.folder", remedy="Check its rights."
+        ) from None
+    except OSError:
         return None
-
-
-def deliver(folder: Path, message: EmailMessage) -> None:
-    """Put a mail into a maildir, as a mail server would (for the stand-in register)."""
-    mailbox.Maildir(folder, create=True).add(message.as_bytes())
+    about = os.fstat(handle)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(handle)
+        return None
+    whole = about.st_size <= MAIL_LIMIT
+    with os.fdopen(handle, "rb") as source:
+        raw = source.read(MAIL_LIMIT if whole else HEAD_LIMIT)
+    return raw, whole, datetime.fromtimestamp(about.st_mtime, UTC)

@@ -1,138 +1,154 @@
 """Reception: one protected message in, a verdict out. What the register does with a message, in its own order.
 
-Decrypt, verify, read the head, validate by schema, check the pair's addresses, run the register's own checks, keep.
+Decrypt and verify, read the head, check who it is for and from, know the format, validate by schema, look into it.
 Faults in the content are not grounds for rejection (HIS 80415:2012 s. 3.3.2): they are deleted or nulled, in silence.
+Some faults get no receipt at all, and are raised: nobody can say whom to answer, or it is not ours to answer.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import BinaryIO
-from uuid import UUID
 
 from cryptography import x509
 
-from kpr.checks.prediction import predict
-from kpr.checks.register import register_rules, run_register_checks
-from kpr.checks.rules import Catalogue, create_finding_table
-from kpr.checks.view_tables import view_json, view_tables
-from kpr.errors import BadMessage, BadSettings
+from kpr.errors import BadInput, BadMessage, BadSettings
 from kpr.messages.gate import gate
-from kpr.messages.head import Head, MessageInfo, read_head
-from kpr.messages.schemas import namespace_of
-from kpr.messages.shape import iplos_shape
-from kpr.security.certificates import Identity
+from kpr.messages.head import Head, MessageInfo, Party, read_head
+from kpr.messages.safe_xml import forget, stream
+from kpr.registry.contents import Contents, Years, look_into
+from kpr.registry.formats import Format, format_of
+from kpr.security.certificates import Identity, Purpose, check_certificate
 from kpr.security.cms_read import open_protected
 from kpr.security.vault import Vault
-from kpr.sources.work_rows import WorkRows, load
-from kpr.sources.xml_files import Opener, XmlSource
-from kpr.years import Year, load_year
 
 #: What the stand-in takes at most.
 LIMIT = 1 << 30
+
+#: HIS 80601: a GUID in the form 8-4-4-4-12; uuid.UUID would also take it without dashes, or in braces.
+_MSG_ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_TYPES = {"iplos": "KPR_IPL", "ident": "KPR_IDE"}
+
+#: Codes that AppRec 1.0 does not know, and the generic one that stands in for each there.
+_IN_1_0 = {"T10": "T99", "E10": "X99", "E36": "X99"}
+
+
+class NoReceipt(BadMessage):
+    """A message that could be opened, and shall all the same get no receipt: nobody to answer, or not ours to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the register thinks of a message: a code of list 8221 with its detail, or none when it is accepted."""
 
-    info: MessageInfo
+    head: Head
     family: str
-    municipality: str = ""
-    data_year: int = 0
-    sequence_number: int = 0
-    persons: int = 0
     code: str | None = None
     detail: str = ""
-    view: str = ""
+    contents: Contents | None = field(default=None, repr=False)
+
+    @property
+    def accepted(self) -> Contents | None:
+        """What it holds, when it was not rejected."""
+        return None if self.code else self.contents
+
+    def code_in(self, version: str) -> str | None:
+        """The code as this version of AppRec knows it."""
+        return _IN_1_0.get(self.code, self.code) if self.code and version == "1.0" else self.code
 
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """The register's keys, its address and its vault."""
+    """The register's keys, its address on both levels, its vault, and the data years that it knows."""
 
     identity: Identity
     vault: Vault
-    her_id: str
+    party: Party
+    years: Years
 
-    def open(self, body: BinaryIO, name: str, key: bytes, signer: x509.Certificate) -> None:
+    def open(self, body: BinaryIO, name: str, key: bytes, signer: x509.Certificate, now: datetime) -> None:
         """Decrypt and verify into the vault; nothing is kept when it does not hold."""
+        check_certificate(signer, Purpose.SIGN, now)
         with self.vault.create(name, key) as out:
             open_protected(body, out, self.identity, signer, limit=LIMIT)
 
     def judge(self, name: str, key: bytes, from_her_id: str) -> Verdict:
-        """Everything after decryption. BadMessage when there is no head to answer to."""
-        with self.vault.open(name, key) as plain:
-            info = read_head(plain)
-        family = _family(info)
-        fault = self._address_fault(info.head, from_her_id)
-        if fault is not None:
-            return Verdict(info, family, code=fault[0], detail=fault[1])
+        """Everything after decryption. NoReceipt when there shall be none (HITS 1168 s. 5.3)."""
+        info = self._head(name, key)
+        head = info.head
+        self._refuse_without_receipt(head, from_her_id)
+        form = format_of(info.payload_namespace)
+        family = form.family if form else _family_by_type(head)
+        fault = self._fault_of_head(head) or self._fault_of_format(info, form) or self._fault_of_schema(name, key, form)
+        if fault or form is None:
+            return Verdict(head, family, *(fault or ("T10", "format")))
+        return self._look(name, key, head, form)
+
+    def _head(self, name: str, key: bytes) -> MessageInfo:
         try:
             with self.vault.open(name, key) as plain:
-                gate(plain, family, info.payload_version)
-        except (BadMessage, BadSettings) as error:
-            code = "T10" if isinstance(error, BadSettings) else "T02"
-            return Verdict(info, family, code=code, detail=getattr(error, "place", ""))
-        return self._content(info, family, lambda: self.vault.open(name, key))
+                return read_head(plain)
+        except BadMessage as error:
+            raise NoReceipt(f"The message head cannot be read. {error.problem}", place=error.place) from None
 
-    def _address_fault(self, head: Head, from_her_id: str) -> tuple[str, str] | None:
-        try:
-            UUID(head.msg_id)
-        except ValueError:
+    def _refuse_without_receipt(self, head: Head, from_her_id: str) -> None:
+        if head.sender.service_her_id != from_her_id:  # AMQP specification s. 2.2.3
+            raise NoReceipt("The head names another sender than the envelope (abuse:spoofing-attack).")
+        receiver, ours = head.receiver, self.party
+        if ours.service_her_id != receiver.service_her_id and ours.organisation_her_id != receiver.organisation_her_id:
+            raise NoReceipt("The message is for somebody else, so it gets no receipt (HITS 1168 s. 5.3).")
+        if not head.msg_id:
+            raise NoReceipt("The message has no MsgId, so no receipt could say what it answers.")
+
+    def _fault_of_head(self, head: Head) -> tuple[str, str] | None:
+        if not _MSG_ID.fullmatch(head.msg_id):
             return "E10", "MsgId"
-        if head.receiver.service_her_id != self.her_id:
-            return "E10", "Receiver"
-        return ("E10", "Sender") if head.sender.service_her_id != from_her_id else None
+        if head.receiver.service_her_id != self.party.service_her_id:
+            # The envelope brought it to us: over AMQP that is E10, and not E21 (AMQP specification s. 2.2.3).
+            return "E10", "Receiver: HER-id i hodet er ikke den i konvolutten"
+        if head.receiver.organisation_her_id != self.party.organisation_her_id:
+            return "E21", "Receiver: tjenesten hører ikke til virksomheten"
+        return None
 
-    def _content(self, info: MessageInfo, family: str, opener: Opener) -> Verdict:
-        work = _rows(info, family, opener)
-        header = work.single("innhinfo" if family == "iplos" else "melding")
-        said = header.get("iiFraDato" if family == "iplos" else "fraDatoPeriode") or ""
-        number = header.get("iiLopenr" if family == "iplos" else "lopenr") or ""
-        data_year = int(said[:4]) if said[:4].isdigit() else 0
-        verdict = Verdict(
-            info, family, header.get("iiKomnr") or "", data_year, int(number) if number.isdigit() else 0,
-            persons=work.count("person" if family == "iplos" else "ident"),
-        )  # fmt: skip
-        return _with_view(verdict, work) if family == "iplos" else verdict
+    @staticmethod
+    def _fault_of_format(info: MessageInfo, form: Format | None) -> tuple[str, str] | None:
+        if form is None:
+            return "T10", "format"
+        if info.head.message_type != _TYPES[form.family]:
+            return "T99", f"Type i hodet er ikke {_TYPES[form.family]}, som innholdet er"
+        return None
 
+    def _fault_of_schema(self, name: str, key: bytes, form: Format | None) -> tuple[str, str] | None:
+        if form is None:
+            return None
+        try:
+            with self.vault.open(name, key) as plain:
+                gate(plain, form.family, form.schema)
+        except BadMessage as error:
+            return ("T02" if self._is_well_formed(name, key) else "T01"), error.place
+        return None
 
-def _family(info: MessageInfo) -> str:
-    if info.payload_namespace.endswith("_ide"):
-        return "ident"
-    if "/iplos/" in info.payload_namespace:
-        return "iplos"
-    raise BadMessage("The message carries a payload that this register does not take.")
+    def _is_well_formed(self, name: str, key: bytes) -> bool:
+        """Whether it is XML at all: the schema's fault and the parser's look alike from outside."""
+        try:
+            with self.vault.open(name, key) as plain:
+                for _, element in stream(plain):
+                    forget(element)
+        except BadMessage:
+            return False
+        return True
 
-
-def _rows(info: MessageInfo, family: str, opener: Opener) -> WorkRows:
-    version = info.payload_version if family == "iplos" else "3.7"
-    shape = iplos_shape(version)
-    source = XmlSource(shape, opener if family == "iplos" else None, opener if family == "ident" else None)
-    return load(source, shape)
-
-
-def _with_view(verdict: Verdict, work: WorkRows) -> Verdict:
-    """The register's checks, its deletions, and the tables of what it keeps."""
-    try:
-        year = _year(verdict)
-    except BadSettings:
-        return replace(verdict, code="T10", detail="data year")
-    except BadMessage:
-        return replace(verdict, code="T10", detail="format of the data year")
-    create_finding_table(work)
-    run_register_checks(work, year, Catalogue(register_rules(year)))
-    kept = predict(work)
-    tables = view_json(view_tables(work, year, kept_only=True))
-    view = json.dumps(tables | {"persons_kept": kept.persons_kept, "persons_sent": kept.persons})
-    return replace(verdict, view=view)
+    def _look(self, name: str, key: bytes, head: Head, form: Format) -> Verdict:
+        try:
+            contents = look_into(lambda: self.vault.open(name, key), form, self.years)
+        except BadSettings as error:
+            return Verdict(head, form.family, "T10", error.place)
+        except BadInput as error:
+            return Verdict(head, form.family, "T99", error.place)
+        return Verdict(head, form.family, contents=contents)
 
 
-def _year(verdict: Verdict) -> Year:
-    year = load_year(verdict.data_year)
-    expected = namespace_of("iplos", year.iplos_version.value)
-    if expected != verdict.info.payload_namespace:
-        raise BadMessage("The payload's format is not that of its data year.")
-    return year
+def _family_by_type(head: Head) -> str:
+    return "ident" if head.message_type == _TYPES["ident"] else "iplos"

@@ -1,31 +1,37 @@
 """The stand-in register at work: takes what waits, judges it, and answers when the time has come.
 
 ``step(now)`` does everything that is due once. Answers are written down together with the message that they answer,
-so a kill loses none and doubles none.
+so a kill loses none and doubles none. What one sender sends, or one answer that cannot leave, stops nobody else.
 """
 
 from __future__ import annotations
 
 import io
 import mailbox
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
-from kpr.errors import BadInput
+import yaml
+
+from kpr.errors import BadCertificate, BadInput, BadSettings, TransportError
 from kpr.log import get_log
 from kpr.messages.head import Party
-from kpr.registry.answers import ident_mails, receipts
-from kpr.registry.reception import Reception, Verdict
-from kpr.registry.scenario import Scenario, delay, load_scenario
+from kpr.registry.answers import receipts
+from kpr.registry.mails import ident_mails
+from kpr.registry.reception import NoReceipt, Reception, Verdict
+from kpr.registry.scenario import Scenario, delay, load_scenario, mail_delay
 from kpr.registry.settings import RegisterSettings, Sender
-from kpr.registry.state import Due, RegisterState
-from kpr.security.certificates import Identity, load_certificate, load_identity
+from kpr.registry.state import Accepted, Due, RegisterState, Seen
+from kpr.security.certificates import Identity, Purpose, check_certificate, load_certificate, load_identity
 from kpr.security.cms_write import protect
 from kpr.security.vault import MasterKey, Vault
 from kpr.transports.directory import DirectoryTransport
-from kpr.transports.seam import Envelope, Received
+from kpr.transports.seam import Envelope, Received, Transport
+from kpr.years import Year, known_years, load_year
 
 _log = get_log("register")
 
@@ -38,20 +44,18 @@ class Register:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.state = RegisterState(settings.state_folder)
+        self.scenario: Scenario = load_scenario(settings.scenario)
         self.vault = Vault(settings.state_folder / "vault", MasterKey.load(settings.vault_key_file))
-        self.transport = DirectoryTransport(settings.exchange_folder, settings.service_her_id)
+        self.transport: Transport = DirectoryTransport(settings.exchange_folder, settings.service_her_id)
         self.senders = {sender.her_id: sender for sender in settings.senders}
+        self.signers = {her: load_certificate(sender.signing_certificate) for her, sender in self.senders.items()}
+        self.recipients = {her: load_certificate(sender.encryption_certificate) for her, sender in self.senders.items()}
         identity = load_identity(settings.decryption_certificate, settings.decryption_key)
-        self.reception = Reception(identity, self.vault, settings.service_her_id)
         self.party = Party(
             settings.organisation_name, settings.organisation_her_id, settings.service_name, settings.service_her_id
         )
-
-    @cached_property
-    def scenario(self) -> Scenario:
-        """The faults to play."""
-        return load_scenario(self.settings.scenario)
+        self.reception = Reception(identity, self.vault, self.party, _years(settings.year_file))
+        self.state = RegisterState(settings.state_folder)
 
     @cached_property
     def signing_identity(self) -> Identity:
@@ -59,15 +63,14 @@ class Register:
         return load_identity(self.settings.signing_certificate, self.settings.signing_key)
 
     def step(self, now: datetime) -> int:
-        """Take in what waits and send what is due; how many messages and answers that were."""
+        """Take in what waits and send what is due; how many messages and answers that were. ``now`` is aware."""
         taken = 0
         for received in self.transport.receive():
             self._take(received, now)
             taken += 1
-        for due in self.state.due(now):
-            self._send(due, now)
-            taken += 1
-        return taken
+        return taken + sum(self._send(due, now) for due in self.state.due(now))
+
+    # -- what comes in ----------------------------------------------------------------------------------------------
 
     def _take(self, received: Received, now: datetime) -> None:
         envelope = received.envelope
@@ -75,66 +78,127 @@ class Register:
         if sender is None:  # R17: no receipt at all for one whom we do not know
             received.set_aside("unknown sender")
             return
-        name = str(uuid5(NAMESPACE_URL, envelope.message_id))
+        if self.state.has_come(envelope.from_her_id, envelope.message_id):
+            _log.info("transport duplicate", transport_id=envelope.message_id)
+            received.accept()
+            return
+        # The name follows from the envelope, so that a message taken up again after a kill leaves nothing behind.
+        name = str(uuid5(NAMESPACE_URL, f"{envelope.from_her_id}/{envelope.message_id}"))
         key = self.vault.new_wrapped_key()
         try:
-            with received.open() as body:
-                self.reception.open(body, name, key, load_certificate(sender.signing_certificate))
-            verdict = self.reception.judge(name, key, envelope.from_her_id)
-        except BadInput as error:
+            verdict = self._open(received, name, key, sender, now)
+        except BadSettings:  # ours, not the message's: a full disk
+            raise
+        except (BadInput, FileNotFoundError) as error:
             self.vault.remove(name)
-            received.set_aside(type(error).__name__)
+            received.set_aside(_reason(error))
             _log.warning("message set aside", reason=type(error).__name__, transport_id=envelope.message_id)
             return
-        self._handle(verdict, sender, envelope, now, key)
+        if not self._handle(verdict, sender, envelope, now, name, key):
+            self.vault.remove(name)
         received.accept()
 
-    def _handle(self, verdict: Verdict, sender: Sender, envelope: Envelope, now: datetime, key: bytes) -> None:
-        head = verdict.info.head
+    def _open(self, received: Received, name: str, key: bytes, sender: Sender, now: datetime) -> Verdict:
+        with received.open() as body:
+            self.reception.open(body, name, key, self.signers[sender.her_id], now)
+        return self.reception.judge(name, key, sender.her_id)
+
+    def _handle(
+        self, verdict: Verdict, sender: Sender, envelope: Envelope, now: datetime, name: str, key: bytes
+    ) -> bool:
+        """Write down what follows of a message; whether its payload is kept."""
+        head = verdict.head
         if not self.state.is_new(head.msg_id):  # R18: a duplicate is ignored, and gets no second receipt
             _log.info("duplicate ignored", msg_id=head.msg_id)
-            return
+            return False
         play = self.scenario.play(verdict.family, self.state.count(verdict.family) + 1)
-        at = now + delay(play)
-        dues = [
-            (at, "receipt", sender.her_id, body, envelope.message_id)
-            for body in receipts(verdict, play, self.scenario, self.party, at)
-        ]
+        at, mail_at = now + delay(play), now + mail_delay(play)
+        version = self.scenario.version(play)
+        bodies = [(at, "receipt", body) for body in receipts(verdict, play, version, self.party, at)]
         if verdict.family == "ident":
-            mails = ident_mails(verdict, play, self.settings.mail_address, sender.municipality, now)
-            dues += [(now, "mail", sender.her_id, body, "") for body in mails]
-        if verdict.code is None and play.negative is None:
-            self._keep(verdict, sender, now, key)
-        self.state.handled(head.msg_id, envelope.message_id, verdict.family, now, dues)
+            mails = ident_mails(verdict, play, self.settings.mail_address, sender.municipality, mail_at)
+            bodies += [(mail_at, "mail", body) for body in mails]
+        dues = [
+            self._keep(f"{name}-{number}", moment, kind, sender.her_id, body, envelope.message_id)
+            for number, (moment, kind, body) in enumerate(bodies)
+        ]
+        kept = None if play.negative else _accepted(verdict, sender, now, name, key)  # R13: a rejected one is not used
+        seen = Seen(head.msg_id, sender.her_id, envelope.message_id, verdict.family, now)
+        self.state.handled(seen, dues, kept)
+        _log.info("message handled", family=verdict.family, code=play.negative or verdict.code, msg_id=head.msg_id)
+        return kept is not None
 
-    def _keep(self, verdict: Verdict, sender: Sender, now: datetime, key: bytes) -> None:
-        self.state.accept(
-            {
-                "msg_id": verdict.info.head.msg_id,
-                "family": verdict.family,
-                "her_id": sender.her_id,
-                "municipality": verdict.municipality,
-                "data_year": verdict.data_year,
-                "sequence_number": verdict.sequence_number,
-                "at": now.isoformat(),
-                "wrapped_key": key,
-                "view": verdict.view,
-            }
-        )
+    def _keep(self, name: str, at: datetime, kind: str, her_id: str, body: bytes, correlation: str) -> Due:
+        key = self.vault.new_wrapped_key()
+        self.vault.put(name, key, body)
+        return Due(at, kind, her_id, name, key, correlation)
 
-    def _send(self, due: Due, now: datetime) -> None:
-        sender = self.senders[due.her_id]
-        if due.kind == "mail":
-            _deliver(sender, due.body)
-        else:
-            out = io.BytesIO()
-            recipient = load_certificate(sender.encryption_certificate)
-            protect(io.BytesIO(due.body), len(due.body), out, self.signing_identity, recipient)
-            message_id = str(uuid5(NAMESPACE_URL, f"{due.correlation}-{due.id}"))
-            envelope = Envelope(message_id, "APPREC", self.settings.service_her_id, due.her_id, now, due.correlation)
-            self.transport.send(envelope, io.BytesIO(out.getvalue()))
+    # -- what goes out ----------------------------------------------------------------------------------------------
+
+    def _send(self, due: Due, now: datetime) -> bool:
+        """Send one answer; when it cannot leave now it stays due, and is tried at the next step."""
+        sender = self.senders.get(due.her_id)
+        try:
+            if sender is None:
+                raise BadSettings("A sender was taken out of the settings while an answer to it was due.")
+            body = self.vault.get(due.name, due.wrapped_key)
+            if due.kind == "mail":
+                mailbox.Maildir(sender.mail_folder, create=True).add(body)
+            else:
+                self._send_receipt(due, body, now)
+        except (TransportError, BadCertificate, BadSettings) as error:
+            _log.warning("an answer could not be sent", kind=due.kind, reason=type(error).__name__)
+            return False
         self.state.sent(due.id)
+        self.vault.remove(due.name)
+        return True
+
+    def _send_receipt(self, due: Due, body: bytes, now: datetime) -> None:
+        recipient = self.recipients[due.her_id]
+        check_certificate(recipient, Purpose.ENCRYPT, now)
+        out = io.BytesIO()
+        protect(io.BytesIO(body), len(body), out, self.signing_identity, recipient)
+        # The same id after a kill, so that the transport delivers it once.
+        message_id = str(uuid5(NAMESPACE_URL, f"{due.name}-{due.id}"))
+        envelope = Envelope(message_id, "APPREC", self.settings.service_her_id, due.her_id, now, due.correlation)
+        self.transport.send(envelope, io.BytesIO(out.getvalue()))
 
 
-def _deliver(sender: Sender, body: bytes) -> None:
-    mailbox.Maildir(sender.mail_folder, create=True).add(body)
+def _accepted(verdict: Verdict, sender: Sender, now: datetime, name: str, key: bytes) -> Accepted | None:
+    contents = verdict.accepted
+    if contents is None:
+        return None
+    return Accepted(
+        verdict.head.msg_id,
+        verdict.family,
+        sender.her_id,
+        contents.municipality or sender.municipality,
+        contents.data_year,
+        contents.sequence_number,
+        now,
+        name,
+        key,
+        contents.view,
+    )
+
+
+def _reason(error: Exception) -> str:
+    """For whoever looks at what was set aside. That a message cannot be opened is all that there is to say of it."""
+    told = isinstance(error, NoReceipt | BadCertificate)
+    return f"{type(error).__name__}: {error.problem}" if told else type(error).__name__  # type: ignore[attr-defined]
+
+
+def _years(file: Path | None) -> Callable[[int], Year]:
+    """The data years, with the year file laid over its own year, or over all when it names none."""
+    if file is None:
+        return load_year
+    try:
+        named = yaml.safe_load(file.read_text(encoding="utf-8"))["data_year"]
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        named = None  # load_year says what is wrong with a file that cannot be read
+    load_year(named or known_years()[-1], file)
+
+    def year(data_year: int) -> Year:
+        return load_year(data_year, file if named in (None, data_year) else None)
+
+    return year

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kpr.errors import BadSettings
 
+HerId = Annotated[str, Field(pattern=r"^[1-9]\d*$", max_length=20)]
+
 
 class Sender(BaseModel):
-    """A municipality that may send: its HER-id and its certificates."""
+    """A municipality that may send: its HER-id (level 2), its certificates, and where its mail goes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    her_id: str
-    municipality: str
+    her_id: HerId
+    municipality: str = Field(pattern=r"^\d{4}$")
     signing_certificate: Path
     encryption_certificate: Path
     mail_folder: Path
@@ -28,9 +31,9 @@ class RegisterSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     organisation_name: str
-    organisation_her_id: str
+    organisation_her_id: HerId
     service_name: str
-    service_her_id: str
+    service_her_id: HerId
     exchange_folder: Path
     state_folder: Path
     signing_certificate: Path
@@ -38,26 +41,36 @@ class RegisterSettings(BaseModel):
     decryption_certificate: Path
     decryption_key: Path
     vault_key_file: Path
-    mail_address: str
+    mail_address: str = Field(pattern=r"^[^@\s<>]+@[A-Za-z0-9.-]+$")
     senders: tuple[Sender, ...]
     scenario: Path | None = None
     clock_file: Path | None = None
     year_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _each_sender_once(self) -> Self:
+        her_ids = [sender.her_id for sender in self.senders]
+        if len(set(her_ids)) != len(her_ids):
+            raise ValueError("two senders have the same her_id")
+        return self
 
 
 def load_register_settings(path: Path) -> RegisterSettings:
     """Read the file; paths count from its folder. BadSettings names the field that is wrong."""
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        settings = RegisterSettings.model_validate(raw)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError):  # ValueError: bad UTF-8, and a date that does not exist
         raise BadSettings(
             "The register's settings cannot be read.", place=path.name, remedy="Make them with 'kpr init'."
         ) from None
+    try:
+        settings = RegisterSettings.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise BadSettings(f"{first['msg']}.", place=f"{path.name}: {field}", remedy="Mend it there.") from None
+        where = ".".join(str(part) for part in first["loc"])
+        said = str(first["msg"]).removeprefix("Value error, ")
+        place = f"{path.name}: {where}" if where else path.name
+        raise BadSettings(f"{said}.", place=place, remedy="Mend it there.") from None
     return _resolved(settings, path.parent.resolve())
 
 

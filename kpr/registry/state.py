@@ -1,111 +1,199 @@
-"""What the stand-in register remembers: MsgIds seen, what it accepted, and answers that are due later. No persons."""
+"""What the stand-in register remembers: MsgIds seen, what it accepted, and answers that are due later. No persons.
+
+Payloads and answers lie in the register's vault; here stand their names there, their wrapped keys, ids, times and
+counts. Times are UTC in one form, so that they can be compared as text.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
+from kpr.calendar import OSLO
+from kpr.errors import BadSettings
+
+#: Raised when the tables change; a state of another form is not read.
+_FORM = 2
+
 _TABLES = """
-CREATE TABLE IF NOT EXISTS seen (msg_id TEXT PRIMARY KEY, transport_id TEXT, family TEXT, at TEXT);
+CREATE TABLE IF NOT EXISTS seen (msg_id TEXT PRIMARY KEY, her_id TEXT, transport_id TEXT, family TEXT, at TEXT);
+CREATE UNIQUE INDEX IF NOT EXISTS seen_transport ON seen (her_id, transport_id);
 CREATE TABLE IF NOT EXISTS accepted (
     id INTEGER PRIMARY KEY, msg_id TEXT, family TEXT, her_id TEXT, municipality TEXT, data_year INTEGER,
-    sequence_number INTEGER, at TEXT, wrapped_key BLOB, view TEXT);
-CREATE TABLE IF NOT EXISTS due (id INTEGER PRIMARY KEY, at TEXT, kind TEXT, her_id TEXT, body BLOB, correlation TEXT);
+    sequence_number TEXT, at TEXT, payload TEXT, wrapped_key BLOB, view TEXT);
+CREATE TABLE IF NOT EXISTS due (
+    id INTEGER PRIMARY KEY, at TEXT, kind TEXT, her_id TEXT, name TEXT, wrapped_key BLOB, correlation TEXT);
 """
+
+#: An IPLOS message counts only with its ident message: same sender, data year and number (letter L21).
+_PAIRED = """EXISTS (SELECT 1 FROM accepted i WHERE i.family = 'ident' AND i.her_id = a.her_id
+    AND i.data_year = a.data_year AND i.sequence_number = a.sequence_number)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An answer that is to go out at some time."""
+    """An answer that goes out at some time: its body lies in the vault under ``name``. ``kind``: receipt, mail."""
 
-    id: int
+    at: datetime
     kind: str
     her_id: str
-    body: bytes
+    name: str
+    wrapped_key: bytes
     correlation: str | None
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A message that was handled, accepted or not."""
+
+    msg_id: str
+    her_id: str
+    transport_id: str
+    family: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What is kept of an accepted message; ``payload`` is its name in the vault, ``view`` its counts as JSON."""
+
+    msg_id: str
+    family: str
+    her_id: str
+    municipality: str
+    data_year: int
+    sequence_number: str
+    at: datetime
+    payload: str
+    wrapped_key: bytes
+    view: str
 
 
 class RegisterState:
-    """A small SQLite file; payloads lie in the register's own vault."""
+    """A small SQLite file in the register's folder."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(folder / "register.sqlite", check_same_thread=False)
+        self._lock = RLock()  # the loop and the view share the connection
+        self._database = sqlite3.connect(folder / "register.sqlite", check_same_thread=False, timeout=30)
+        self._check_form()
         self._database.executescript(_TABLES)
+        self._database.execute(f"PRAGMA user_version = {_FORM}")
+
+    def _check_form(self) -> None:
+        form = self._database.execute("PRAGMA user_version").fetchone()[0]
+        used = self._database.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        if used and form != _FORM:
+            self._database.close()
+            raise BadSettings(
+                "The register's state was made by another version.",
+                place="state_folder",
+                remedy="Remove the folder: the stand-in register then starts anew.",
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._database as database:
+            yield database
+
+    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._lock:
+            return self._database.execute(query, values).fetchall()
 
     def is_new(self, msg_id: str) -> bool:
         """Whether this MsgId has not been seen before (R18: the second is ignored)."""
-        return self._database.execute("SELECT 1 FROM seen WHERE msg_id = ?", (msg_id.lower(),)).fetchone() is None
+        return not self._rows("SELECT 1 FROM seen WHERE msg_id = ?", (msg_id.lower(),))
+
+    def has_come(self, her_id: str, transport_id: str) -> bool:
+        """Whether this transport message was handled before (AMQP specification s. 2.2.3: logged only)."""
+        return bool(self._rows("SELECT 1 FROM seen WHERE her_id = ? AND transport_id = ?", (her_id, transport_id)))
 
     def count(self, family: str) -> int:
         """How many messages of a family have been seen."""
-        return int(self._database.execute("SELECT count(*) FROM seen WHERE family = ?", (family,)).fetchone()[0])
+        return int(self._rows("SELECT count(*) FROM seen WHERE family = ?", (family,))[0][0])
 
-    def handled(
-        self,
-        msg_id: str,
-        transport_id: str,
-        family: str,
-        at: datetime,
-        dues: list[tuple[datetime, str, str, bytes, str]],
-    ) -> None:
-        """A message was handled, and these answers follow: written together, so that none is lost or doubled."""
-        with self._database as database:
-            database.execute(
-                "INSERT INTO seen VALUES (?, ?, ?, ?)", (msg_id.lower(), transport_id, family, at.isoformat())
-            )
-            for moment, kind, her_id, body, correlation in dues:
-                values = (moment.isoformat(), kind, her_id, body, correlation)
-                database.execute("INSERT INTO due (at, kind, her_id, body, correlation) VALUES (?, ?, ?, ?, ?)", values)
+    def handled(self, seen: Seen, dues: Sequence[Due], accepted: Accepted | None) -> None:
+        """A message was handled: what is kept of it and what answers follow, written together or not at all."""
+        with self._transaction() as database:
+            row = (seen.msg_id.lower(), seen.her_id, seen.transport_id, seen.family, _text(seen.at))
+            database.execute("INSERT INTO seen VALUES (?, ?, ?, ?, ?)", row)
+            for due in dues:
+                values = (_text(due.at), due.kind, due.her_id, due.name, due.wrapped_key, due.correlation)
+                database.execute(
+                    "INSERT INTO due (at, kind, her_id, name, wrapped_key, correlation) VALUES (?, ?, ?, ?, ?, ?)",
+                    values,
+                )
+            if accepted is not None:
+                _insert(database, accepted)
 
     def due(self, now: datetime) -> list[Due]:
         """Answers whose time has come, oldest first."""
-        query = "SELECT id, kind, her_id, body, correlation FROM due WHERE at <= ? ORDER BY at, id"
-        return [Due(*row) for row in self._database.execute(query, (now.isoformat(),))]
+        query = "SELECT at, kind, her_id, name, wrapped_key, correlation, id FROM due WHERE at <= ? ORDER BY at, id"
+        return [Due(datetime.fromisoformat(row[0]), *row[1:]) for row in self._rows(query, (_text(now),))]
 
     def sent(self, due_id: int) -> None:
         """An answer went out."""
-        with self._database as database:
+        with self._transaction() as database:
             database.execute("DELETE FROM due WHERE id = ?", (due_id,))
 
-    def accept(self, values: dict[str, Any]) -> None:
-        """Keep what was accepted, with its view as counts."""
-        names = (
-            "msg_id",
-            "family",
-            "her_id",
-            "municipality",
-            "data_year",
-            "sequence_number",
-            "at",
-            "wrapped_key",
-            "view",
-        )
-        marks = ", ".join("?" * len(names))
-        with self._database as database:
-            database.execute(
-                f"INSERT INTO accepted ({', '.join(names)}) VALUES ({marks})",  # noqa: S608
-                [values.get(name) for name in names],
-            )
-
     def latest_view(self, municipality: str, data_year: int) -> dict[str, Any] | None:
-        """The view of the last accepted IPLOS message; None when there is none."""
+        """The counts of the last accepted submission that has both its messages; None when there is none."""
         query = (
-            "SELECT view, at, sequence_number FROM accepted WHERE family = 'iplos' AND municipality = ? AND data_year = ? "
-            "ORDER BY id DESC LIMIT 1"
+            "SELECT view, at, sequence_number FROM accepted a WHERE family = 'iplos' AND municipality = ? "  # noqa: S608
+            f"AND data_year = ? AND {_PAIRED} ORDER BY id DESC LIMIT 1"
         )
-        row = self._database.execute(query, (municipality, data_year)).fetchone()
-        return json.loads(row[0]) | {"submitted": row[1], "sequence_number": row[2]} if row else None
+        for view, at, number in self._rows(query, (municipality, data_year)):
+            submitted = datetime.fromisoformat(at).astimezone(OSLO).isoformat(timespec="seconds")
+            return dict(json.loads(view)) | {"submitted": submitted, "sequence_number": number}
+        return None
+
+    def unpaired(self, municipality: str, data_year: int) -> list[str]:
+        """Numbers of IPLOS messages that cannot be used, since no ident message came with them (L21)."""
+        query = (
+            "SELECT sequence_number FROM accepted a WHERE family = 'iplos' AND municipality = ? "  # noqa: S608
+            f"AND data_year = ? AND NOT {_PAIRED} ORDER BY id"
+        )
+        return [str(row[0]) for row in self._rows(query, (municipality, data_year))]
 
     def accepted_units(self) -> list[tuple[str, int]]:
-        """Municipalities and data years for which something was accepted."""
-        query = "SELECT DISTINCT municipality, data_year FROM accepted WHERE family = 'iplos' ORDER BY 1, 2"
-        return list(self._database.execute(query))
+        """Municipalities and data years for which there is a view."""
+        query = (
+            "SELECT DISTINCT municipality, data_year FROM accepted a "  # noqa: S608
+            f"WHERE family = 'iplos' AND {_PAIRED} ORDER BY 1, 2"
+        )
+        return self._rows(query)
+
+    def waiting_units(self) -> list[tuple[str, int]]:
+        """Municipalities and data years with an IPLOS message that has no ident message."""
+        query = (
+            "SELECT DISTINCT municipality, data_year FROM accepted a "  # noqa: S608
+            f"WHERE family = 'iplos' AND NOT {_PAIRED} ORDER BY 1, 2"
+        )
+        return self._rows(query)
 
     def close(self) -> None:
         """Let go of the file."""
-        self._database.close()
+        with self._lock:
+            self._database.close()
+
+
+def _insert(database: sqlite3.Connection, accepted: Accepted) -> None:
+    names = [field.name for field in fields(accepted)]
+    values = [_text(value) if isinstance(value, datetime) else value for value in astuple(accepted)]
+    marks = ", ".join("?" * len(names))
+    database.execute(f"INSERT INTO accepted ({', '.join(names)}) VALUES ({marks})", values)  # noqa: S608
+
+
+def _text(moment: datetime) -> str:
+    """One form for all times; a time without a zone would silently be taken for that of the machine."""
+    if moment.tzinfo is None:
+        raise ValueError("the time has no zone")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,4 +1,8 @@
-"""The daily view as a page: what the register counts of the last accepted submission, after its deletions (L2)."""
+"""The daily view: what the register counts of the last accepted submission, after its deletions (letter L2).
+
+Counts from one to four are not shown, neither on the page nor as data, and no share or change that rests on one: it
+could be reckoned back.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ from kpr.calendar import OSLO
 #: Public tables do not show counts below this (content-rules.md section 5).
 SMALL = 5
 _WIDTH = 160
+_HIDDEN = "<5"
+_UNKNOWN = "–"
 
 _pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape(["html"]))
 
@@ -23,7 +29,8 @@ def with_last_year(view: dict[str, Any], previous: dict[str, Any] | None) -> dic
     services = [
         line | {"change": _change(line["change"]["now"], before.get(line["code"]))} for line in view["services"]
     ]
-    return view | {"services": services}
+    last_year = previous["persons"]["now"] if previous else None
+    return view | {"services": services, "persons": _change(view["persons"]["now"], last_year)}
 
 
 def _change(now: int, before: int | None) -> dict[str, Any]:
@@ -31,9 +38,54 @@ def _change(now: int, before: int | None) -> dict[str, Any]:
     return {"now": now, "last_year": before, "percent": percent}
 
 
+# -- as data ---------------------------------------------------------------------------------------------------------
+
+
+def public_view(view: dict[str, Any]) -> dict[str, Any]:
+    """The view as data. A small count is 0, as in public tables, and ``hidden`` says so; what rests on it is None."""
+    return view | {
+        "persons": _public_change(view["persons"]),
+        "services": [line | {"change": _public_change(line["change"])} for line in view["services"]],
+        "long_term_stay": _public_group(view["long_term_stay"]),
+        "home_dwelling": _public_group(view["home_dwelling"]),
+    }
+
+
+def is_small(count: int | None) -> bool:
+    """Whether a count is one of those that are not shown."""
+    return count is not None and 0 < count < SMALL
+
+
+def _public_change(change: dict[str, Any]) -> dict[str, Any]:
+    now, before = change["now"], change["last_year"]
+    hidden = is_small(now) or is_small(before)
+    return {
+        "now": 0 if is_small(now) else now,
+        "last_year": 0 if is_small(before) else before,
+        "percent": None if hidden else change["percent"],
+        "hidden": hidden,
+    }
+
+
+def _public_group(group: dict[str, Any]) -> dict[str, Any]:
+    size = group["persons"]
+    shares = [_public_share(share, size) for share in group["shares"]]
+    return {"persons": 0 if is_small(size) else size, "hidden": is_small(size), "shares": shares}
+
+
+def _public_share(share: dict[str, Any], size: int) -> dict[str, Any]:
+    """One is hidden also when nearly all have the fact: those who have it not could be counted."""
+    hidden = is_small(size) or is_small(share["persons"]) or is_small(size - share["persons"])
+    return share | ({"persons": None, "percent": None} if hidden else {}) | {"hidden": hidden}
+
+
+# -- as a page -------------------------------------------------------------------------------------------------------
+
+
 def view_page(view: dict[str, Any], municipality: str, data_year: int) -> str:
     """One self-contained page; it opens without network."""
-    most = max((line["change"]["now"] for line in view["services"]), default=0) or 1
+    shown = public_view(view)
+    most = max((line["change"]["now"] for line in shown["services"]), default=0) or 1
     return _pages.get_template("view.html").render(
         municipality=municipality,
         data_year=data_year,
@@ -41,25 +93,42 @@ def view_page(view: dict[str, Any], municipality: str, data_year: int) -> str:
         number=view["sequence_number"],
         kept=view["persons_kept"],
         sent=view["persons_sent"],
-        services=[_service(line, most) for line in view["services"]],
-        groups=(("Langtidsopphold", view["long_term_stay"]), ("Hjemmeboende", view["home_dwelling"])),
+        deleted=view.get("message_deleted", False),
+        unpaired=view.get("unpaired", ()),
+        services=[_service(line["code"], line["text_nb"], line["change"], most) for line in view["services"]],
+        persons=_service("", "Brukere i alt", view["persons"], 0),
+        groups=[
+            ("Langtidsopphold", _group(shown["long_term_stay"])),
+            ("Hjemmeboende", _group(shown["home_dwelling"])),
+        ],
     )
 
 
-def _service(line: dict[str, Any], most: int) -> dict[str, Any]:
-    change = line["change"]
-    shown = change["now"] >= SMALL
-    percent = f"{change['percent']} %" if change["percent"] is not None else "–"
+def index_page(units: list[tuple[str, int]], waiting: list[tuple[str, int]]) -> str:
+    """The list of what there is to look at; ``waiting`` lacks its ident message."""
+    return _pages.get_template("index.html").render(units=units, waiting=waiting)
+
+
+def _service(code: str, text: str, change: dict[str, Any], most: int) -> dict[str, Any]:
+    public = _public_change(change)
     return {
-        "code": line["code"],
-        "text": line["text_nb"],
+        "code": code,
+        "text": text,
         "now": hide_small(change["now"]),
-        "before": hide_small(change["last_year"]) if change["last_year"] is not None else "–",
-        "change": percent,
-        "width": round(_WIDTH * change["now"] / most) if shown else 0,
+        "before": _UNKNOWN if change["last_year"] is None else hide_small(change["last_year"]),
+        "change": _UNKNOWN if public["percent"] is None else f"{public['percent']:+.1f} %".replace(".", ","),
+        "width": round(_WIDTH * public["now"] / most) if most else 0,
     }
 
 
+def _group(group: dict[str, Any]) -> dict[str, Any]:
+    shares = [
+        share | {"shown": _UNKNOWN if share["percent"] is None else f"{share['percent']:.1f} %".replace(".", ",")}
+        for share in group["shares"]
+    ]
+    return {"persons": _HIDDEN if group["hidden"] else str(group["persons"]), "shares": shares}
+
+
 def hide_small(count: int) -> str:
-    """A count as the public tables show it."""
-    return str(count) if count == 0 or count >= SMALL else "<5"
+    """A count as the page shows it."""
+    return _HIDDEN if is_small(count) else str(count)
