@@ -189,7 +189,8 @@ TABLE: dict[type[StrEnum], dict[StrEnum, dict[StrEnum, StrEnum]]] = {
     },
     AttemptState: {
         _A.PENDING: {_AE.DELIVERED: _A.DELIVERED, _AE.FAILED: _A.FAILED, _AE.REFUSED: _A.REFUSED},
-        _A.FAILED: {_AE.TRY_AGAIN: _A.PENDING},
+        # A try that seemed to fail may have reached the queue: the other side's error report says so.
+        _A.FAILED: {_AE.TRY_AGAIN: _A.PENDING, _AE.REFUSED: _A.REFUSED},
         _A.DELIVERED: {_AE.REFUSED: _A.REFUSED},
         _A.REFUSED: {},
     },

@@ -9,6 +9,7 @@
     ├── Blocked                  3  findings stop the submission; nothing was sent
     ├── Locked                   4  the resend guard says no; nothing was sent
     ├── TransportError           5  not delivered; the same bytes may be tried again
+    │   └── TransportRefused     7  not delivered, and trying again is no use before somebody has mended something
     └── IllegalStep              6  the conversation does not allow this step from its present state
 
 No text here may carry a national id, a name or a care fact: errors end up in logs and in Prefect.
@@ -68,6 +69,12 @@ class TransportError(KprError):
     """Not delivered; the same bytes under the same ids may be tried again."""
 
     exit_code = 5
+
+
+class TransportRefused(TransportError):
+    """Not delivered, and it will not be until somebody mends something; then the same bytes under the same ids."""
+
+    exit_code = 7
 
 
 class IllegalStep(KprError):

@@ -34,10 +34,23 @@ def _rows() -> list[dict[str, Any]]:
 
 
 def next_act(
-    state: SubmissionState, ident_leg: IdentLeg, receipt_leg: ReceiptLeg, values: Mapping[str, str] | None = None
+    state: SubmissionState,
+    ident_leg: IdentLeg,
+    receipt_leg: ReceiptLeg,
+    values: Mapping[str, str] | None = None,
+    *,
+    refused: bool = False,
 ) -> NextAct:
-    """The first row that fits; its placeholders filled from ``values`` (``until``, ``codes``)."""
-    asked = {"state": state.value, "ident": ident_leg.value, "receipt": receipt_leg.value}
+    """The first row that fits; its placeholders filled from ``values`` (``until``, ``codes``, ``refused``).
+
+    ``refused``: the other side has reported that it cannot use a message as it came, and nothing has answered it.
+    """
+    asked = {
+        "state": state.value,
+        "ident": ident_leg.value,
+        "receipt": receipt_leg.value,
+        "transport": "REFUSED" if refused else "OK",
+    }
     row = next(row for row in _rows() if all(value in row.get(name, [value]) for name, value in asked.items()))
-    filled = {"until": "–", "codes": "–", **(values or {})}
+    filled = {"until": "–", "codes": "–", "refused": "–", "kind": "–", **(values or {})}
     return NextAct(Text(row["nb"].format(**filled), row["en"].format(**filled)), row["do"])

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from kpr.checks.finding import Mode
 from kpr.errors import BadSettings
 from kpr.sources.open import SourceSpec
+from kpr.transports.open import DirectorySettings, TransportSettings
 
 
 class Environment(StrEnum):
@@ -58,8 +59,9 @@ class Keys(_Part):
     signing_key: Path
     decryption_certificate: Path
     decryption_key: Path
-    register_encryption_certificate: Path
-    register_signing_certificate: Path
+    #: When the address book has them, they need not stand here.
+    register_encryption_certificate: Path | None = None
+    register_signing_certificate: Path | None = None
     password: SecretStr | None = None
 
 
@@ -69,13 +71,6 @@ class VaultSettings(_Part):
     folder: Path = Path("vault")
     key_file: Path | None = Path("keys/municipality.key")
     key_variable: str | None = None
-
-
-class DirectorySettings(_Part):
-    """The directory transport: a folder shared with the stand-in register."""
-
-    kind: str = Field(default="directory", pattern="^directory$")
-    folder: Path = Path("exchange")
 
 
 class MailboxSettings(_Part):
@@ -126,7 +121,8 @@ class Settings(BaseSettings):
     receiver: PartySettings
     keys: Keys
     vault: VaultSettings = VaultSettings()
-    transport: DirectorySettings = DirectorySettings()
+    transport: TransportSettings = DirectorySettings()
+    addresses: Path | None = None
     mailbox: MailboxSettings = MailboxSettings()
     store: StoreSettings = StoreSettings()
     contacts: tuple[Contact, ...] = ()
@@ -190,13 +186,13 @@ def _yaml_place(path: Path, error: Exception) -> str:
 _PATHS = {
     "keys": tuple(name for name in Keys.model_fields if name != "password"),
     "vault": ("folder", "key_file"),
-    "transport": ("folder",),
+    "transport": ("folder", "ca_file"),
     "mailbox": ("folder",),
     "source": ("iplos", "ident", "folder", "queries"),
 }
 _PATH_DEFAULTS: dict[str, dict[str, str]] = {
     "vault": {"folder": "vault", "key_file": "keys/municipality.key"},
-    "transport": {"folder": "exchange"},
+    "transport": {"kind": "directory", "folder": "exchange"},
     "mailbox": {"folder": "mail"},
 }
 
@@ -205,12 +201,18 @@ def _resolve_paths(raw: dict[str, Any], base: Path) -> dict[str, Any]:
     settings = dict(raw)
     for part, names in _PATHS.items():
         if part in settings or part in _PATH_DEFAULTS:
-            fields = _PATH_DEFAULTS.get(part, {}) | dict(settings.get(part) or {})
+            fields = _with_defaults(_PATH_DEFAULTS.get(part, {}), dict(settings.get(part) or {}))
             settings[part] = fields | {name: base / fields[name] for name in names if fields.get(name)}
-    for name in ("year_file", "clock_file"):
+    for name in ("year_file", "clock_file", "addresses"):
         if settings.get(name):
             settings[name] = base / settings[name]
     url = (settings.get("store") or {}).get("url", "sqlite:///kpr.sqlite")
     if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
         settings["store"] = {"url": f"sqlite:///{base / url.removeprefix('sqlite:///')}"}
     return settings
+
+
+def _with_defaults(defaults: dict[str, str], said: dict[str, Any]) -> dict[str, Any]:
+    """The defaults of the kind that the settings name, or that is usual."""
+    other = "kind" in defaults and said.get("kind", defaults["kind"]) != defaults["kind"]
+    return said if other else defaults | said

@@ -92,7 +92,7 @@ class Place:
         try:
             return register.step(self.now)
         finally:
-            register.state.close()
+            register.close()
 
     def collect(self) -> dict[str, int]:
         """Take in what came."""

@@ -112,6 +112,7 @@ STEPS: dict[type[StrEnum], str] = {
         PENDING    FAILED     FAILED
         PENDING    REFUSED    REFUSED
         FAILED     TRY_AGAIN  PENDING
+        FAILED     REFUSED    REFUSED
         DELIVERED  REFUSED    REFUSED
     """,
 }

@@ -35,7 +35,7 @@ def theirs(tmp_path: Path) -> DirectoryTransport:
 
 def test_what_is_sent_is_received(ours: DirectoryTransport, theirs: DirectoryTransport) -> None:
     """The other side reads the same bytes and the same envelope."""
-    ours.send(envelope(), io.BytesIO(b"protected"))
+    ours.send(envelope(), io.BytesIO(b"protected"), 9)
     [message] = theirs.receive()
     with message.open() as body:
         assert body.read() == b"protected"
@@ -44,7 +44,7 @@ def test_what_is_sent_is_received(ours: DirectoryTransport, theirs: DirectoryTra
 
 def test_it_waits_until_it_is_accepted(ours: DirectoryTransport, theirs: DirectoryTransport) -> None:
     """A message is offered again until it has been accepted, and then no more."""
-    ours.send(envelope(), io.BytesIO(b"protected"))
+    ours.send(envelope(), io.BytesIO(b"protected"), 9)
     assert len(list(theirs.receive())) == 1
     [message] = theirs.receive()
     message.accept()
@@ -53,18 +53,18 @@ def test_it_waits_until_it_is_accepted(ours: DirectoryTransport, theirs: Directo
 
 def test_same_message_id_is_delivered_once(ours: DirectoryTransport, theirs: DirectoryTransport) -> None:
     """Sending the same message id again delivers nothing new, even after the other side took it in."""
-    ours.send(envelope(), io.BytesIO(b"protected"))
-    ours.send(envelope(), io.BytesIO(b"protected"))
+    ours.send(envelope(), io.BytesIO(b"protected"), 9)
+    ours.send(envelope(), io.BytesIO(b"protected"), 9)
     [message] = theirs.receive()
     message.accept()
-    ours.send(envelope(), io.BytesIO(b"protected"))
+    ours.send(envelope(), io.BytesIO(b"protected"), 9)
     assert list(theirs.receive()) == []
 
 
 def test_oldest_comes_first(ours: DirectoryTransport, theirs: DirectoryTransport, tmp_path: Path) -> None:
     """Messages are offered in the order in which they were sent."""
     for number, age in ((1, 50), (2, 90), (3, 10)):
-        ours.send(envelope(f"id-{number}"), io.BytesIO(b"x"))
+        ours.send(envelope(f"id-{number}"), io.BytesIO(b"x"), 1)
         os.utime(tmp_path / "8133973" / f"id-{number}.json", (1_600_000_000 - age, 1_600_000_000 - age))
     assert [message.envelope.message_id for message in theirs.receive()] == ["id-2", "id-1", "id-3"]
 
@@ -81,7 +81,7 @@ def test_unreadable_envelope_is_set_aside(ours: DirectoryTransport, theirs: Dire
     inbox = tmp_path / "8133973"
     inbox.mkdir()
     (inbox / "poison.json").write_text("{not json")
-    ours.send(envelope(), io.BytesIO(b"protected"))
+    ours.send(envelope(), io.BytesIO(b"protected"), 9)
     assert [message.envelope for message in theirs.receive()] == [envelope()]
     assert (inbox / "aside" / "poison.reason").read_text() == "unreadable envelope\n"
 
@@ -90,7 +90,7 @@ def test_set_aside_keeps_raw_bytes_and_reason(
     ours: DirectoryTransport, theirs: DirectoryTransport, tmp_path: Path
 ) -> None:
     """What cannot be used is kept whole, with the reason beside it."""
-    ours.send(envelope("a"), io.BytesIO(b"protected"))
+    ours.send(envelope("a"), io.BytesIO(b"protected"), 9)
     [message] = theirs.receive()
     message.set_aside("not for us")
     aside = tmp_path / "8133973" / "aside"
@@ -111,7 +111,7 @@ def test_a_write_that_fails_leaves_nothing(
             raise OSError(28, "No space left on device")
 
     with pytest.raises(TransportError, match="No space left"):
-        ours.send(envelope(), FullDisk())  # type: ignore[arg-type]
+        ours.send(envelope(), FullDisk(), 9)  # type: ignore[arg-type]
     assert list(theirs.receive()) == []
     assert list((tmp_path / "8133973").iterdir()) == []
 

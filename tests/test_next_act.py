@@ -25,8 +25,8 @@ def _awaiting(ident: IdentLeg, receipt: ReceiptLeg) -> NextAct:
     return next_act(SubmissionState.AWAITING, ident, receipt, VALUES)
 
 
-def _first_row(state: SubmissionState, ident: IdentLeg, receipt: ReceiptLeg) -> int:
-    asked = {"state": state, "ident": ident, "receipt": receipt}
+def _first_row(state: SubmissionState, ident: IdentLeg, receipt: ReceiptLeg, transport: str = "OK") -> int:
+    asked = {"state": state, "ident": ident, "receipt": receipt, "transport": transport}
     fits = (all(value in row.get(name, [value]) for name, value in asked.items()) for row in _rows())
     return next(number for number, fit in enumerate(fits) if fit)
 
@@ -47,14 +47,16 @@ def test_every_combination_has_a_sentence(state: SubmissionState) -> None:
 
 def test_no_row_is_dead() -> None:
     """Each row is the first that fits for some combination."""
-    assert {_first_row(*legs) for legs in EVERY} == set(range(len(_rows())))
+    used = {_first_row(*legs, transport) for legs in EVERY for transport in ("OK", "REFUSED")}
+    assert used == set(range(len(_rows())))
 
 
 def test_rows_name_only_states_that_exist() -> None:
     """A misspelt state or key would make a row silently wider or dead."""
     known = {"state": SubmissionState, "ident": IdentLeg, "receipt": ReceiptLeg}
     for row in _rows():
-        assert set(row) - set(known) == {"nb", "en", "do"}
+        assert set(row) - set(known) - {"transport"} == {"nb", "en", "do"}
+        assert row.get("transport", ["REFUSED"]) == ["REFUSED"]
         assert "state" in row
         for name, states in known.items():
             assert set(row.get(name, [])) <= {state.value for state in states}
@@ -65,7 +67,17 @@ def test_both_languages_have_the_same_placeholders() -> None:
     for row in _rows():
         holes = [set(re.findall(r"{(\w*)}", row[language])) for language in ("nb", "en")]
         assert holes[0] == holes[1]
-        assert holes[0] <= {"until", "codes"}
+        assert holes[0] <= {"until", "codes"} | ({"refused", "kind"} if "transport" in row else set())
+
+
+def test_a_refused_message_is_told_of_before_anything_that_is_only_awaited() -> None:
+    """While no receipt has come, an error of the transport is what to act on; a receipt decides before it."""
+    values = VALUES | {"kind": "IPLOS", "refused": "sertifikatet er utløpt."}
+    asked = (SubmissionState.AWAITING, IdentLeg.SENT)
+    told = next_act(*asked, ReceiptLeg.NONE, values, refused=True)
+    assert told.do == "act"
+    assert "sertifikatet er utløpt. Send så samme melding på nytt med «kpr resend --message IPLOS»" in told.text.nb
+    assert next_act(*asked, ReceiptLeg.NEGATIVE, values, refused=True) == next_act(*asked, ReceiptLeg.NEGATIVE, values)
 
 
 def test_placeholders_are_filled_and_otherwise_a_dash() -> None:

@@ -44,7 +44,7 @@ def test_the_view_counts_what_the_register_keeps(tmp_path: Path) -> None:
     page = answer(register, "/view/1103/2020")[2].decode()
     assert "Helsetjenester i hjemmet" in page
     assert "http" not in page
-    register.state.close()
+    register.close()
 
 
 @pytest.mark.parametrize("path", ["/view/0301/2020", "/view/1103/x", "/../register.yaml", "/view/1103"])
@@ -52,7 +52,7 @@ def test_what_is_not_there_is_not_found(tmp_path: Path, path: str) -> None:
     """Other municipalities, odd paths and files get nothing."""
     register = register_of(Place(tmp_path, persons=5))
     assert answer(register, path)[0] == 404
-    register.state.close()
+    register.close()
 
 
 def test_a_rejected_message_is_not_in_the_view(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_rejected_message_is_not_in_the_view(tmp_path: Path) -> None:
     place.exchange()
     register = register_of(place)
     assert register.state.latest_view("1103", 2020) is None
-    register.state.close()
+    register.close()
 
 
 @pytest.mark.parametrize(("count", "shown"), [(0, "0"), (1, "<5"), (4, "<5"), (5, "5")])
@@ -76,12 +76,12 @@ def test_noise_and_strangers_are_set_aside(tmp_path: Path) -> None:
     place = Place(tmp_path, persons=5)
     for number, sender in ((1, "8000002"), (2, "9999999")):
         envelope = Envelope(f"noise-{number}", "KPR_IPL", sender, "8000004", datetime(2021, 1, 7, tzinfo=UTC))
-        DirectoryTransport(tmp_path / "exchange", sender).send(envelope, io.BytesIO(b"noise"))
+        DirectoryTransport(tmp_path / "exchange", sender).send(envelope, io.BytesIO(b"noise"), 5)
     place.report()
     place.exchange()
     assert place.status().state == "ACCEPTED"
     reasons = {path.stem: path.read_text() for path in (tmp_path / "exchange" / "8000004" / "aside").glob("*.reason")}
-    assert reasons == {"noise-1": "BadMessage\n", "noise-2": "unknown sender\n"}
+    assert reasons == {"noise-1": "NotOpened\n", "noise-2": "unknown sender\n"}
 
 
 def test_nothing_in_clear_with_the_register(tmp_path: Path) -> None:

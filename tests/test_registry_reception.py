@@ -74,7 +74,9 @@ def send(place: Place, plain: bytes, message_type: str = "KPR_IPL", *, sender: s
     recipient = load_certificate(keys / "register-encrypt.pem")
     protect(io.BytesIO(plain), len(plain), out, load_identity(keys / "sign.pem", keys / "sign.key"), recipient)
     envelope = Envelope(id or str(uuid4()), message_type, sender, REGISTER, NOW)
-    DirectoryTransport(place.folder / "exchange", sender).send(envelope, io.BytesIO(out.getvalue()))
+    DirectoryTransport(place.folder / "exchange", sender).send(
+        envelope, io.BytesIO(out.getvalue()), len(out.getvalue())
+    )
     return envelope.message_id
 
 
@@ -83,6 +85,8 @@ def answer_bytes(place: Place) -> list[bytes]:
     keys = place.folder / "keys"
     identity, found = load_identity(keys / "decrypt.pem", keys / "decrypt.key"), []
     for received in DirectoryTransport(place.folder / "exchange", OURS).receive():
+        if received.envelope.fault is not None:
+            continue
         out = io.BytesIO()
         with received.open() as body:
             open_protected(body, out, identity, load_certificate(keys / "register-sign.pem"), limit=LIMIT)
@@ -102,8 +106,15 @@ def reasons(place: Place) -> list[str]:
 
 
 def kept(place: Place) -> set[str]:
-    """What lies in the register's vault."""
-    return {path.name for path in (place.folder / "register" / "state" / "vault").glob("*")}
+    """What lies in the register's vault, but for the raw bytes of what it refused."""
+    names = {path.name for path in (place.folder / "register" / "state" / "vault").glob("*")}
+    return {name for name in names if not name.startswith("refused-")}
+
+
+def reported(place: Place) -> list[str]:
+    """The errors that the municipality is told of by the transport."""
+    waiting = DirectoryTransport(place.folder / "exchange", OURS).receive()
+    return [received.envelope.fault.condition for received in waiting if received.envelope.fault]
 
 
 @cache
@@ -185,27 +196,38 @@ def test_receipts_of_the_old_version_use_its_own_codes(tmp_path: Path, change: C
     assert error.detail
 
 
+NOT_READ = "transport:not-well-formed-xml"
 UNANSWERED = {
-    "for another organisation": (swap(b"<Id>8000003", b"<Id>8000008"), swap(b"<Id>8000004", b"<Id>8000009"), "5.3"),
-    "from another sender": (swap(b"<Id>8000002", b"<Id>8000009"), None, "spoofing"),
-    "without sender": (lambda p: re.sub(rb"<Sender>.*?</Sender>", b"", p, flags=re.DOTALL), None, "cannot be read"),
-    "without MsgId": (lambda p: re.sub(rb"<MsgId>[^<]*", b"<MsgId>", p), None, "MsgId"),
-    "without head": (lambda p: b"<Melding/>", None, "cannot be read"),
-    "with a DOCTYPE": (lambda p: p.replace(b"<MsgHead", b"<!DOCTYPE x><MsgHead", 1), None, "DOCTYPE"),
+    "from another sender": (swap(b"<Id>8000002", b"<Id>8000009"), "spoofing", "abuse:spoofing-attack"),
+    "without sender": (lambda p: re.sub(rb"<Sender>.*?</Sender>", b"", p, flags=re.DOTALL), "be read", NOT_READ),
+    "without MsgId": (lambda p: re.sub(rb"<MsgId>[^<]*", b"<MsgId>", p), "MsgId", NOT_READ),
+    "without head": (lambda p: b"<Melding/>", "cannot be read", NOT_READ),
+    "with a DOCTYPE": (lambda p: p.replace(b"<MsgHead", b"<!DOCTYPE x><MsgHead", 1), "DOCTYPE", NOT_READ),
 }
 
 
-@pytest.mark.parametrize(("first", "then", "why"), UNANSWERED.values(), ids=UNANSWERED.keys())
-def test_some_messages_get_no_receipt_at_all(tmp_path: Path, first: Change, then: Change | None, why: str) -> None:
-    """R17: who is not ours, or cannot be known, is not answered; the message is set aside with the reason."""
+@pytest.mark.parametrize(("change", "why", "code"), UNANSWERED.values(), ids=UNANSWERED.keys())
+def test_some_messages_get_no_receipt_but_an_error(tmp_path: Path, change: Change, why: str, code: str) -> None:
+    """R17: where the head cannot be used there is no receipt; the transport reports it, and it is set aside, kept."""
     place = Place(tmp_path, persons=1)
-    plain = message("KPR_IPL", first)
-    send(place, then(plain) if then else plain)
+    send(place, message("KPR_IPL", change))
     place.register()
     assert answers(place) == []
     [reason] = reasons(place)
-    assert why in reason
+    assert why in reason or why in code
+    assert reported(place) == [code]
     assert kept(place) == set()
+
+
+def test_a_message_for_somebody_else_gets_no_answer_at_all(tmp_path: Path) -> None:
+    """HITS 1168 s. 5.3: neither receipt nor error; it is set aside with the reason."""
+    place = Place(tmp_path, persons=1)
+    plain = message("KPR_IPL", swap(b"<Id>8000003", b"<Id>8000008"))
+    send(place, swap(b"<Id>8000004", b"<Id>8000009")(plain))
+    place.register()
+    assert (answers(place), reported(place)) == ([], [])
+    [reason] = reasons(place)
+    assert "5.3" in reason
 
 
 def test_faults_in_the_content_do_not_reject(tmp_path: Path) -> None:
@@ -292,7 +314,7 @@ def test_a_message_without_its_body_stops_nobody(tmp_path: Path) -> None:
     (place.folder / "exchange" / REGISTER / f"{id}.p7m").unlink()
     send(place, message("KPR_IDE"), "KPR_IDE")
     place.register()
-    assert reasons(place) == ["FileNotFoundError"]
+    assert reasons(place) == ["BadMessage"]
     assert [receipt.original_type for receipt in answers(place)] == ["KPR_IDE"]
 
 
@@ -305,6 +327,7 @@ def test_an_expired_certificate_is_not_accepted(tmp_path: Path) -> None:
     [reason] = reasons(place)
     assert "expired" in reason
     assert answers(place) == []
+    assert reported(place) == ["transport:expired-certificate"]
 
 
 def test_what_cannot_leave_stays_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +346,7 @@ def test_what_cannot_leave_stays_due(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(DirectoryTransport, "send", whole)
     assert register.step(NOW) == 1
     assert register.step(NOW) == 0
-    register.state.close()
+    register.close()
     assert len(answers(place)) == 1
     assert len(list((place.folder / "mail" / "new").iterdir())) == 1
 

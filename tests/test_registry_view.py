@@ -167,7 +167,7 @@ def test_page_and_data_are_served(register: Register) -> None:
     assert {"long_term_stay", "home_dwelling", "submitted", "persons"} <= data.keys()
     assert "Uten identmelding" in answer(register, "/view/1103/2020")[2].decode()
     assert json.loads(answer(register, "/health")[2]) == {"status": "ok", "views": ["/view/1103/2020"]}
-    register.state.close()
+    register.close()
 
 
 @given(st.text(max_size=30))
@@ -190,7 +190,7 @@ def test_any_path_gets_an_answer(path: str) -> None:
 def test_odd_paths_are_not_found(register: Register, path: str) -> None:
     """Digits of other scripts, too many of them, and paths that go on are nothing."""
     assert answer(register, path)[0] == 404
-    register.state.close()
+    register.close()
 
 
 def _get(address: str) -> tuple[dict[str, str], bytes]:

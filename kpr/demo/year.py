@@ -179,7 +179,7 @@ class Demo:
         view = self.register.state.latest_view("1103", 2020)
         if view:
             (self.folder / "visning.html").write_text(view_page(view, "1103", 2020), encoding="utf-8")
-        self.register.state.close()
+        self.register.close()
 
 
 _DAYS = ("mandag", "tirsdag", "onsdag", "torsdag", "fredag", "lørdag", "søndag")

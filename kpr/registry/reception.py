@@ -36,7 +36,14 @@ _IN_1_0 = {"T10": "T99", "E10": "X99", "E36": "X99"}
 
 
 class NoReceipt(BadMessage):
-    """A message that could be opened, and shall all the same get no receipt: nobody to answer, or not ours to."""
+    """A message that could be opened, and shall all the same get no receipt: nobody to answer, or not ours to.
+
+    ``condition`` is what its sender is told by the transport; empty when nobody is told anything.
+    """
+
+    def __init__(self, problem: str, *, place: str = "", condition: str = "") -> None:
+        self.condition = condition
+        super().__init__(problem, place=place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +98,18 @@ class Reception:
             with self.vault.open(name, key) as plain:
                 return read_head(plain)
         except BadMessage as error:
-            raise NoReceipt(f"The message head cannot be read. {error.problem}", place=error.place) from None
+            problem = f"The message head cannot be read. {error.problem}"
+            raise NoReceipt(problem, place=error.place, condition="transport:not-well-formed-xml") from None
 
     def _refuse_without_receipt(self, head: Head, from_her_id: str) -> None:
         if head.sender.service_her_id != from_her_id:  # AMQP specification s. 2.2.3
-            raise NoReceipt("The head names another sender than the envelope (abuse:spoofing-attack).")
+            raise NoReceipt("The head names another sender than the envelope.", condition="abuse:spoofing-attack")
         receiver, ours = head.receiver, self.party
         if ours.service_her_id != receiver.service_her_id and ours.organisation_her_id != receiver.organisation_her_id:
             raise NoReceipt("The message is for somebody else, so it gets no receipt (HITS 1168 s. 5.3).")
         if not head.msg_id:
-            raise NoReceipt("The message has no MsgId, so no receipt could say what it answers.")
+            problem = "The message has no MsgId, so no receipt could say what it answers."
+            raise NoReceipt(problem, condition="transport:not-well-formed-xml")
 
     def _fault_of_head(self, head: Head) -> tuple[str, str] | None:
         if not _MSG_ID.fullmatch(head.msg_id):

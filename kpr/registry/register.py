@@ -17,19 +17,21 @@ from uuid import NAMESPACE_URL, uuid5
 
 import yaml
 
-from kpr.errors import BadCertificate, BadInput, BadSettings, TransportError
+from kpr.address_book import load_address_book
+from kpr.errors import BadCertificate, BadInput, BadMessage, BadSettings, TransportError
 from kpr.log import get_log
 from kpr.messages.head import Party
 from kpr.registry.answers import receipts
 from kpr.registry.mails import ident_mails
-from kpr.registry.reception import NoReceipt, Reception, Verdict
-from kpr.registry.scenario import Scenario, delay, load_scenario, mail_delay
+from kpr.registry.reception import Reception, Verdict
+from kpr.registry.refusals import Refusals
+from kpr.registry.scenario import Play, Scenario, delay, load_scenario, mail_delay
 from kpr.registry.settings import RegisterSettings, Sender
 from kpr.registry.state import Accepted, Due, RegisterState, Seen
 from kpr.security.certificates import Identity, Purpose, check_certificate, load_certificate, load_identity
 from kpr.security.cms_write import protect
 from kpr.security.vault import MasterKey, Vault
-from kpr.transports.directory import DirectoryTransport
+from kpr.transports.open import open_transport
 from kpr.transports.seam import Envelope, Received, Transport
 from kpr.years import Year, known_years, load_year
 
@@ -46,7 +48,8 @@ class Register:
         settings = self.settings
         self.scenario: Scenario = load_scenario(settings.scenario)
         self.vault = Vault(settings.state_folder / "vault", MasterKey.load(settings.vault_key_file))
-        self.transport: Transport = DirectoryTransport(settings.exchange_folder, settings.service_her_id)
+        book = load_address_book(settings.addresses) if settings.addresses else None
+        self.transport: Transport = open_transport(settings.transport_settings, settings.service_her_id, book)
         self.senders = {sender.her_id: sender for sender in settings.senders}
         self.signers = {her: load_certificate(sender.signing_certificate) for her, sender in self.senders.items()}
         self.recipients = {her: load_certificate(sender.encryption_certificate) for her, sender in self.senders.items()}
@@ -56,6 +59,12 @@ class Register:
         )
         self.reception = Reception(identity, self.vault, self.party, _years(settings.year_file))
         self.state = RegisterState(settings.state_folder)
+        self.refusals = Refusals(self.transport, self.vault, self.state)
+
+    def close(self) -> None:
+        """Let go of the transport and the state."""
+        self.transport.close()
+        self.state.close()
 
     @cached_property
     def signing_identity(self) -> Identity:
@@ -75,13 +84,19 @@ class Register:
     def _take(self, received: Received, now: datetime) -> None:
         envelope = received.envelope
         sender = self.senders.get(envelope.from_her_id)
-        if sender is None:  # R17: no receipt at all for one whom we do not know
-            received.set_aside("unknown sender")
-            return
-        if self.state.has_come(envelope.from_her_id, envelope.message_id):
+        if envelope.fault is not None:  # never answered (amqp.md s. 4.3); an operator reads the log
+            _log.warning("a sender reports an error", condition=envelope.fault.condition)
+            received.accept()
+        elif self.state.has_come(envelope.from_her_id, envelope.message_id):
             _log.info("transport duplicate", transport_id=envelope.message_id)
             received.accept()
-            return
+        elif sender is None:
+            self.refusals.refuse_unknown(received, now)
+        elif not self.refusals.refuse_incomplete(received, now):
+            self._take_from(received, sender, now)
+
+    def _take_from(self, received: Received, sender: Sender, now: datetime) -> None:
+        envelope = received.envelope
         # The name follows from the envelope, so that a message taken up again after a kill leaves nothing behind.
         name = str(uuid5(NAMESPACE_URL, f"{envelope.from_her_id}/{envelope.message_id}"))
         key = self.vault.new_wrapped_key()
@@ -89,12 +104,19 @@ class Register:
             verdict = self._open(received, name, key, sender, now)
         except BadSettings:  # ours, not the message's: a full disk
             raise
-        except (BadInput, FileNotFoundError) as error:
-            self.vault.remove(name)
-            received.set_aside(_reason(error))
-            _log.warning("message set aside", reason=type(error).__name__, transport_id=envelope.message_id)
+        except FileNotFoundError:
+            self.refusals.refuse(received, BadMessage("The message has no bytes."), now)
             return
-        if not self._handle(verdict, sender, envelope, now, name, key):
+        except BadInput as error:
+            self.vault.remove(name)
+            self.refusals.refuse(received, error, now)
+            return
+        play = self.scenario.play(verdict.family, self.state.count(verdict.family) + 1)
+        if play.error and self.state.is_new(verdict.head.msg_id):
+            self.vault.remove(name)
+            self.refusals.play(received, play, verdict.family, now)
+            return
+        if not self._handle(verdict, play, sender, envelope, now, name, key):
             self.vault.remove(name)
         received.accept()
 
@@ -104,14 +126,13 @@ class Register:
         return self.reception.judge(name, key, sender.her_id)
 
     def _handle(
-        self, verdict: Verdict, sender: Sender, envelope: Envelope, now: datetime, name: str, key: bytes
+        self, verdict: Verdict, play: Play, sender: Sender, envelope: Envelope, now: datetime, name: str, key: bytes
     ) -> bool:
         """Write down what follows of a message; whether its payload is kept."""
         head = verdict.head
         if not self.state.is_new(head.msg_id):  # R18: a duplicate is ignored, and gets no second receipt
             _log.info("duplicate ignored", msg_id=head.msg_id)
             return False
-        play = self.scenario.play(verdict.family, self.state.count(verdict.family) + 1)
         at, mail_at = now + delay(play), now + mail_delay(play)
         version = self.scenario.version(play)
         bodies = [(at, "receipt", body) for body in receipts(verdict, play, version, self.party, at)]
@@ -161,7 +182,7 @@ class Register:
         # The same id after a kill, so that the transport delivers it once.
         message_id = str(uuid5(NAMESPACE_URL, f"{due.name}-{due.id}"))
         envelope = Envelope(message_id, "APPREC", self.settings.service_her_id, due.her_id, now, due.correlation)
-        self.transport.send(envelope, io.BytesIO(out.getvalue()))
+        self.transport.send(envelope, io.BytesIO(out.getvalue()), len(out.getvalue()))
 
 
 def _accepted(verdict: Verdict, sender: Sender, now: datetime, name: str, key: bytes) -> Accepted | None:
@@ -180,12 +201,6 @@ def _accepted(verdict: Verdict, sender: Sender, now: datetime, name: str, key: b
         key,
         contents.view,
     )
-
-
-def _reason(error: Exception) -> str:
-    """For whoever looks at what was set aside. That a message cannot be opened is all that there is to say of it."""
-    told = isinstance(error, NoReceipt | BadCertificate)
-    return f"{type(error).__name__}: {error.problem}" if told else type(error).__name__  # type: ignore[attr-defined]
 
 
 def _years(file: Path | None) -> Callable[[int], Year]:

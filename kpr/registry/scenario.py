@@ -26,6 +26,7 @@ _OF_THE_MAIL = ("no_mail", "mail_faults", "mail_unreadable", "mail_double", "mai
 #: What cannot both be had: without a receipt there is none to spoil, and so on.
 _EXCLUDE_EACH_OTHER = (
     *(("silent", other) for other in (*_OF_THE_RECEIPT, *_OF_THE_SENDER) if other != "negative"),
+    *(("error", other) for other in ("silent", *_OF_THE_RECEIPT, *_OF_THE_SENDER, *_OF_THE_MAIL)),
     ("negative", "part"),
     ("double", "contradict"),
     *(("no_mail", other) for other in _OF_THE_MAIL if other != "no_mail"),
@@ -51,6 +52,12 @@ class Play(BaseModel):
     unreadable: bool = Field(default=False, description="the receipt cannot be read")
     unknown_original: bool = Field(default=False, description="a receipt for a message that was never sent")
     unknown_sender: bool = Field(default=False, description="a receipt whose sender is not the register")
+    error: str | None = Field(
+        default=None, pattern=r"^[a-z]+:[a-z-]{1,60}$", description="an error of the transport instead of any answer"
+    )
+    error_form: Literal["spec", "reference", "soap"] = Field(default="spec", description="how the error is written")
+    error_detail: str = Field(default="", max_length=500, description="errorDescription")
+    error_data: str = Field(default="", max_length=500, description="errorConditionData")
     app_rec_version: Version | None = Field(default=None, description="this receipt's version")
     no_mail: bool = Field(default=False, description="no ident e-mail")
     mail_faults: int = Field(default=0, ge=0, description="the ident e-mail reports at least so many faults")
@@ -68,6 +75,8 @@ class Play(BaseModel):
             raise ValueError("detail belongs to negative or part, and there is neither")
         if not self.detail.isprintable():
             raise ValueError("detail holds a sign that cannot be written in XML")
+        if (self.error_detail or self.error_data or self.error_form != "spec") and not self.error:
+            raise ValueError("error_detail, error_data and error_form belong to error, and there is none")
         for one, other in _EXCLUDE_EACH_OTHER:
             if getattr(self, one) and getattr(self, other):
                 raise ValueError(f"{one} and {other} exclude each other")

@@ -54,7 +54,7 @@ def serve(settings: RegisterSettings, port: int, announce: Callable[[str], Any])
     finally:
         server.shutdown()
         server.server_close()
-        register.state.close()
+        register.close()
 
 
 def _step(register: Register, clock: Clock) -> None:

@@ -9,6 +9,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kpr.errors import BadSettings
+from kpr.transports.amqp.settings import AmqpSettings
+from kpr.transports.open import DirectorySettings, TransportSettings
 
 HerId = Annotated[str, Field(pattern=r"^[1-9]\d*$", max_length=20)]
 
@@ -34,7 +36,9 @@ class RegisterSettings(BaseModel):
     organisation_her_id: HerId
     service_name: str
     service_her_id: HerId
-    exchange_folder: Path
+    exchange_folder: Path | None = None
+    transport: TransportSettings | None = None
+    addresses: Path | None = None
     state_folder: Path
     signing_certificate: Path
     signing_key: Path
@@ -46,6 +50,17 @@ class RegisterSettings(BaseModel):
     scenario: Path | None = None
     clock_file: Path | None = None
     year_file: Path | None = None
+
+    @property
+    def transport_settings(self) -> DirectorySettings | AmqpSettings:
+        """How it is reached: as ``transport`` says, or by the folder."""
+        return self.transport or DirectorySettings(folder=self.exchange_folder or Path("exchange"))
+
+    @model_validator(mode="after")
+    def _one_way_to_reach_it(self) -> Self:
+        if (self.transport is None) == (self.exchange_folder is None):
+            raise ValueError("give exchange_folder or transport, and not both")
+        return self
 
     @model_validator(mode="after")
     def _each_sender_once(self) -> Self:
@@ -80,4 +95,8 @@ def _resolved(settings: RegisterSettings, base: Path) -> RegisterSettings:
         sender.model_copy(update={name: base / value for name, value in sender if isinstance(value, Path)})
         for sender in settings.senders
     )
-    return settings.model_copy(update=paths | {"senders": senders})
+    transport = settings.transport
+    if transport is not None:
+        own = {name: base / value for name, value in transport if isinstance(value, Path)}
+        transport = transport.model_copy(update=own)
+    return settings.model_copy(update=paths | {"senders": senders, "transport": transport})

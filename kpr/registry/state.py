@@ -20,11 +20,13 @@ from kpr.calendar import OSLO
 from kpr.errors import BadSettings
 
 #: Raised when the tables change; a state of another form is not read.
-_FORM = 2
+_FORM = 3
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS seen (msg_id TEXT PRIMARY KEY, her_id TEXT, transport_id TEXT, family TEXT, at TEXT);
 CREATE UNIQUE INDEX IF NOT EXISTS seen_transport ON seen (her_id, transport_id);
+CREATE TABLE IF NOT EXISTS refused (
+    her_id TEXT, transport_id TEXT, family TEXT, reason TEXT, at TEXT, name TEXT, wrapped_key BLOB);
 CREATE TABLE IF NOT EXISTS accepted (
     id INTEGER PRIMARY KEY, msg_id TEXT, family TEXT, her_id TEXT, municipality TEXT, data_year INTEGER,
     sequence_number TEXT, at TEXT, payload TEXT, wrapped_key BLOB, view TEXT);
@@ -59,6 +61,19 @@ class Seen:
     transport_id: str
     family: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that was not handled: why, and where its raw bytes lie in the vault. ``family`` where it is known."""
+
+    her_id: str
+    transport_id: str
+    family: str
+    reason: str
+    at: datetime
+    name: str
+    wrapped_key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +129,24 @@ class RegisterState:
 
     def has_come(self, her_id: str, transport_id: str) -> bool:
         """Whether this transport message was handled before (AMQP specification s. 2.2.3: logged only)."""
-        return bool(self._rows("SELECT 1 FROM seen WHERE her_id = ? AND transport_id = ?", (her_id, transport_id)))
+        query = "SELECT her_id, transport_id FROM seen UNION ALL SELECT her_id, transport_id FROM refused"
+        wanted = f"SELECT 1 FROM ({query}) WHERE her_id = ? AND transport_id = ?"  # noqa: S608  (no word from outside)
+        return bool(transport_id and self._rows(wanted, (her_id, transport_id)))
 
     def count(self, family: str) -> int:
-        """How many messages of a family have been seen."""
-        return int(self._rows("SELECT count(*) FROM seen WHERE family = ?", (family,))[0][0])
+        """How many messages of a family have come, those that the scenario turned away included."""
+        query = "SELECT (SELECT count(*) FROM seen WHERE family = ?) + (SELECT count(*) FROM refused WHERE family = ?)"
+        return int(self._rows(query, (family, family))[0][0])
+
+    def refused(self, refused: Refused) -> None:
+        """A message was not handled, and is kept raw."""
+        with self._transaction() as database:
+            row = [_text(value) if isinstance(value, datetime) else value for value in astuple(refused)]
+            database.execute("INSERT INTO refused VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def reasons(self) -> list[tuple[str, str]]:
+        """Why messages were not handled: transport id and reason, oldest first."""
+        return self._rows("SELECT transport_id, reason FROM refused ORDER BY at")
 
     def handled(self, seen: Seen, dues: Sequence[Due], accepted: Accepted | None) -> None:
         """A message was handled: what is kept of it and what answers follow, written together or not at all."""

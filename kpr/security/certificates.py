@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 from pydantic import SecretStr
 
 from kpr.errors import BadCertificate
+from kpr.security.refusals import OutOfDate, WrongUse
 
 
 class Purpose(StrEnum):
@@ -96,12 +97,12 @@ def check_certificate(certificate: x509.Certificate, purpose: Purpose, at: datet
     """BadCertificate when it is not valid at this time, or not made for this purpose."""
     if at < certificate.not_valid_before_utc:
         day = certificate.not_valid_before_utc.date()
-        raise BadCertificate(f"The {purpose} certificate is not valid until {day}.", remedy="Use the present one.")
+        raise OutOfDate(f"The {purpose} certificate is not valid until {day}.", remedy="Use the present one.")
     if at > certificate.not_valid_after_utc:
         day = certificate.not_valid_after_utc.date()
-        raise BadCertificate(f"The {purpose} certificate expired on {day}.", remedy="Order and install a new one.")
+        raise OutOfDate(f"The {purpose} certificate expired on {day}.", remedy="Order and install a new one.")
     if not _has_role(certificate, purpose):
-        raise BadCertificate(
+        raise WrongUse(
             f"The certificate is not made for {purpose} (key usage).",
             remedy="An enterprise certificate comes as a pair: use the other one of the two.",
         )

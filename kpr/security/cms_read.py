@@ -25,9 +25,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kpr.errors import BadCertificate, BadMessage
+from kpr.errors import BadMessage
 from kpr.security.certificates import Identity
 from kpr.security.der_stream import SMALL, DerStream, NotDefinite
+from kpr.security.refusals import BadSignature, NotOpened, Unsupported, WrongSigner
 
 CHUNK = 1 << 20
 
@@ -94,17 +95,17 @@ def open_protected(
 
 
 def _unreadable() -> BadMessage:
-    return BadMessage(
+    return NotOpened(
         "The protected message cannot be opened: it is not for us, or it is broken.", remedy="Ask for it again."
     )
 
 
 def _too_large() -> BadMessage:
-    return BadMessage("The protected message is larger than this receiver takes.", remedy="Agree on a larger size.")
+    return Unsupported("The protected message is larger than this receiver takes.", remedy="Agree on a larger size.")
 
 
 def _large_ber() -> BadMessage:
-    return BadMessage("The message is large and not in DER.", remedy="The sender must use definite lengths (DER).")
+    return Unsupported("The message is large and not in DER.", remedy="The sender must use definite lengths (DER).")
 
 
 # -- the envelope ------------------------------------------------------------------------------------------------
@@ -177,7 +178,7 @@ def _decrypt(
 ) -> Iterator[bytes]:
     name = algorithm["algorithm"].native
     if name not in _CIPHERS:
-        raise BadMessage(
+        raise Unsupported(
             "The message is encrypted in a way that is not accepted.", remedy="The sender must use AES-256-CBC."
         )
     make, key_size, block = _CIPHERS[name]
@@ -310,7 +311,9 @@ class _Sums:
         names = [item["algorithm"].native for item in cms.DigestAlgorithms.load(announced)]
         self.known = {name: known[name] for name in names if name in known}
         if not self.known:
-            raise BadMessage("The signature uses a digest that is not accepted.", remedy="The sender must use SHA-256.")
+            raise Unsupported(
+                "The signature uses a digest that is not accepted.", remedy="The sender must use SHA-256."
+            )
         self._running = {name: hashes.Hash(make()) for name, make in self.known.items()}
         self.plain = sha256()
 
@@ -327,7 +330,7 @@ def _check_signer(signed: cms.SignedData, sums: _Sums, expected: x509.Certificat
     [info] = signed["signer_infos"]
     certificate = _signer_certificate(signed, info)
     if expected is not None and certificate.public_bytes(Encoding.DER) != expected.public_bytes(Encoding.DER):
-        raise BadCertificate(
+        raise WrongSigner(
             "The message is signed with another certificate than the one that is registered for its sender.",
             remedy="Fetch the sender's certificate anew; if it still differs, ask the sender.",
         )
@@ -335,7 +338,9 @@ def _check_signer(signed: cms.SignedData, sums: _Sums, expected: x509.Certificat
     try:
         _verify(certificate, info, algorithm, digest)
     except InvalidSignature:
-        raise BadMessage("The signature does not hold: the message was changed.", remedy="Ask for it again.") from None
+        raise BadSignature(
+            "The signature does not hold: the message was changed.", remedy="Ask for it again."
+        ) from None
     return certificate
 
 

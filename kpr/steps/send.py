@@ -65,7 +65,7 @@ def _hand_over(place: Workplace, message: Message, attempt: Attempt) -> None:
     )
     try:
         with place.vault.open(attempt.protected_name, key) as body:
-            place.transport.send(envelope, body)
+            place.transport.send(envelope, body, body.size)
     except TransportError:
         place.attempts.ended(attempt.id, AttemptEvent.FAILED, place.act())
         raise

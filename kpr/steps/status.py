@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from kpr.calendar import OSLO, last_safe_send, next_milestone
 from kpr.checks.finding import Text
-from kpr.conversation import ReceiptLeg, SubmissionState, Verdict, verdict
+from kpr.conversation import AttemptState, ReceiptLeg, SubmissionState, Verdict, verdict
+from kpr.feedback.transport_fault import meaning
 from kpr.next_act import NOTHING_SENT, next_act
 from kpr.steps.timeline import Line, timeline
 from kpr.steps.workplace import Workplace
-from kpr.store import MessageKind, Submission
+from kpr.store import Attempt, Message, MessageKind, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,10 @@ def status(place: Workplace) -> Status:
     receipt_leg = iplos.receipt_leg if iplos else ReceiptLeg.NONE
     until = iplos.generated + timedelta(hours=place.year.ack_hours.value) if iplos else None
     codes = ", ".join(m.receipt_codes for m in messages.values() if m.receipt_codes)
-    act = next_act(latest.state, latest.ident_leg, receipt_leg, _values(until, codes))
     attempts = {kind: place.attempts.latest(message.id) for kind, message in messages.items()}
+    refused = _refused(place, messages, attempts)
+    values = _values(until, codes) | refused
+    act = next_act(latest.state, latest.ident_leg, receipt_leg, values, refused=bool(refused))
     states = {kind: attempt.state if attempt else None for kind, attempt in attempts.items()}
     answer = verdict(states.get(MessageKind.IDENT), states.get(MessageKind.IPLOS), latest.ident_leg, receipt_leg)
     lines = (
@@ -63,6 +66,19 @@ def status(place: Workplace) -> Status:
     return _status(
         place, latest.state.value, latest.version, answer, act.do, act.text, lines, until, _unfinished(latest)
     )
+
+
+def _refused(
+    place: Workplace, messages: dict[MessageKind, Message], attempts: dict[MessageKind, Attempt | None]
+) -> dict[str, str]:
+    """The first message that the other side's transport could not use, and nothing has answered since."""
+    for kind, message in messages.items():
+        attempt = attempts[kind]
+        silent = message.receipt_leg in (ReceiptLeg.NONE, ReceiptLeg.OVERDUE)
+        if attempt is not None and attempt.state is AttemptState.REFUSED and silent:
+            code = place.attempts.refusal_code(message.id)
+            return {"kind": kind.value, "refused": f"{meaning(code.partition(' ')[0]).nb} ({code})"}
+    return {}
 
 
 def _status(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from kpr.address_book import AddressBook, Entry, load_address_book
 from kpr.calendar import end_of_day
 from kpr.clock import Clock, file_clock, system_clock
 from kpr.errors import BadSettings
@@ -35,6 +36,7 @@ class Workplace:
     vault: Vault
     transport: Transport
     clock: Clock
+    address_book: AddressBook | None = None
 
     @property
     def label(self) -> str:
@@ -87,14 +89,25 @@ class Workplace:
     @cached_property
     def register_encryption_certificate(self) -> x509.Certificate:
         """The register's encryption certificate, valid now."""
-        certificate = load_certificate(self.settings.keys.register_encryption_certificate)
+        path = self.settings.keys.register_encryption_certificate
+        certificate = load_certificate(path) if path else self._receiver_entry().encryption()
         check_certificate(certificate, Purpose.ENCRYPT, self.clock())
         return certificate
 
     @cached_property
     def register_signing_certificate(self) -> x509.Certificate:
         """The certificate that the register signs with."""
-        return load_certificate(self.settings.keys.register_signing_certificate)
+        path = self.settings.keys.register_signing_certificate
+        return load_certificate(path) if path else self._receiver_entry().signing()
+
+    def _receiver_entry(self) -> Entry:
+        if self.address_book is None:
+            raise BadSettings(
+                "The register's certificates are not named.",
+                place="keys.register_encryption_certificate",
+                remedy="Name them there, or give an address book that has them.",
+            )
+        return self.address_book.entry(self.settings.receiver.service_her_id)
 
 
 @contextmanager
@@ -103,6 +116,8 @@ def open_workplace(settings_file: Path) -> Iterator[Workplace]:
     settings = load_settings(settings_file)
     year = load_year(settings.data_year, settings.year_file)
     _check_receiver(settings, year)
+    book = load_address_book(settings.addresses) if settings.addresses else None
+    transport = open_transport(settings.transport, settings.sender.service_her_id, book)
     engine = open_engine(settings.store.url.get_secret_value())
     try:
         migrate(engine)
@@ -111,10 +126,12 @@ def open_workplace(settings_file: Path) -> Iterator[Workplace]:
             year,
             Store(engine, settings.municipality.number, settings.data_year),
             Vault(settings.vault.folder, MasterKey.load(settings.vault.key_file, settings.vault.key_variable)),
-            open_transport(settings),
+            transport,
             file_clock(settings.clock_file) if settings.clock_file else system_clock,
+            book,
         )
     finally:
+        transport.close()
         engine.dispose()
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from kpr.conversation import (
     AttemptEvent,
@@ -14,12 +16,13 @@ from kpr.conversation import (
     ReceiptLeg,
     SubmissionEvent,
     SubmissionState,
+    can_step,
     step,
 )
 from kpr.guard import Approval, Dispatched, Kind, may_send_same
-from kpr.store.legs import follow
+from kpr.store.legs import Moved, follow
 from kpr.store.store import Act, Store
-from kpr.store.tables import Attempt, Message, MessageKind
+from kpr.store.tables import Attempt, Event, Message, MessageKind, Submission
 
 #: The kinds that carry the same message under a new message id.
 _NEW_ATTEMPT = (Kind.S2, Kind.S4)
@@ -106,6 +109,47 @@ class Attempts:
             if starts and submission.ident_leg is IdentLeg.NOT_SENT:
                 submission.ident_leg = step(submission.ident_leg, IdentEvent.SENT)
                 session.add(submission)
+
+    def refused(self, transport_id: str, act: Act) -> Moved | None:
+        """The other side reports that it cannot use what came under this message id; None when we never sent it.
+
+        ``act.why`` is the code. Only the attempt is moved: the register has not judged the message (S2).
+        """
+        with self.store.transaction() as session:
+            attempt = session.exec(self._by_transport_id(transport_id)).first()
+            if attempt is None:
+                return None
+            message = session.get_one(Message, attempt.message_ref)
+            submission = self.store.locked(session, message.submission_id)
+            attempt = session.get_one(Attempt, attempt.id, populate_existing=True)
+            before = attempt.state
+            can = can_step(before, AttemptEvent.REFUSED)
+            if can:
+                attempt.state, attempt.ended_at = step(before, AttemptEvent.REFUSED), act.at
+                session.add(attempt)
+            self.store.note(
+                session,
+                act,
+                "attempt",
+                AttemptEvent.REFUSED,
+                submission=submission,
+                message=message,
+                from_state=before,
+                to_state=attempt.state if can else Moved.SAME_AGAIN,
+            )
+            return Moved.MOVED if can else Moved.SAME_AGAIN
+
+    def refusal_code(self, message_id: str) -> str:
+        """The code with which the other side's transport last refused a message; empty when it never did."""
+        with self.store.transaction() as session:
+            wanted = select(Event).where(Event.message_ref == message_id, Event.event == AttemptEvent.REFUSED.value)
+            event = session.exec(wanted.order_by(col(Event.id).desc())).first()
+            return event.why if event else ""
+
+    def _by_transport_id(self, transport_id: str) -> SelectOfScalar[Attempt]:
+        wanted = select(Attempt).join(Message).join(Submission)
+        ours = Submission.cycle_id == self.store.cycle_id
+        return wanted.where(func.lower(Attempt.message_id) == transport_id.lower(), ours)
 
     def _has_arrived(self, session: Session, message: Message) -> bool:
         """Delivered, or answered: a receipt proves that the message arrived, whatever the transport said."""

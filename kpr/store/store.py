@@ -110,6 +110,15 @@ class Store:
             )
             return session.exec(wanted).first()
 
+    def is_of_another_year(self, *, msg_id: str = "", transport_id: str = "") -> bool:
+        """Whether an answer is for a message of another cycle in this database: it is not ours to take."""
+        with self.transaction() as session:
+            wanted = select(Message).join(Submission).join(Attempt, isouter=True)
+            named = (func.lower(Message.msg_id) == msg_id.lower()) | (
+                func.lower(Attempt.message_id) == transport_id.lower()
+            )
+            return session.exec(wanted.where(named, Submission.cycle_id != self.cycle_id)).first() is not None
+
     def events(self) -> list[Event]:
         """Everything that happened in this cycle, in order."""
         with self.transaction() as session:
@@ -263,7 +272,9 @@ class Store:
                 session.add(entry)
                 return entry
         except IntegrityError:
-            return None
+            if self.has_taken_in(fingerprint):
+                return None
+            raise
 
     # -- events -------------------------------------------------------------------------------------------------
 

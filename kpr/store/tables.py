@@ -65,6 +65,7 @@ class InboxKind(StrEnum):
 
     RECEIPT = "RECEIPT"
     IDENT_MAIL = "IDENT_MAIL"
+    TRANSPORT_ERROR = "TRANSPORT_ERROR"
     UNKNOWN = "UNKNOWN"
 
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -16,9 +17,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
+from uuid import NAMESPACE_URL, uuid5
 
 from kpr.errors import BadMessage, TransportError
-from kpr.transports.seam import Envelope
+from kpr.transports.seam import Envelope, ErrorForm, Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class DirectoryTransport:
     folder: Path
     own_her_id: str
 
-    def send(self, envelope: Envelope, body: BinaryIO) -> None:
+    def send(self, envelope: Envelope, body: BinaryIO, size: int) -> None:  # noqa: ARG002  (a folder takes any size)
         """Write body, then envelope, each whole or not at all."""
         inbox = self.folder / envelope.to_her_id
         if self._has_arrived(inbox, envelope.message_id):
@@ -36,12 +38,22 @@ class DirectoryTransport:
         try:
             inbox.mkdir(parents=True, exist_ok=True)
             _write_whole(inbox / f"{envelope.message_id}.p7m", body)
-            text = json.dumps(asdict(envelope) | {"sent_at": envelope.sent_at.isoformat()})
-            _write_text(inbox / f"{envelope.message_id}.json", text)
+            _write_text(inbox / f"{envelope.message_id}.json", _as_text(envelope))
         except OSError as error:
             raise TransportError(
                 f"The message could not be written to the exchange folder: {error.strerror}."
             ) from error
+
+    def report(self, fault: Fault, of: Envelope, form: ErrorForm = ErrorForm.SPEC) -> None:  # noqa: ARG002
+        """Write an error message into the sender's folder: an envelope with the fault, and no bytes."""
+        if of.fault is not None:
+            return
+        message_id = str(uuid5(NAMESPACE_URL, f"{self.own_her_id}/error/{of.message_id}/{fault.condition}"))
+        answer = Envelope(message_id, of.message_type, of.to_her_id, of.from_her_id, fault.noticed_at, None, fault)
+        self.send(answer, io.BytesIO(), 0)
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
     @staticmethod
     def _has_arrived(inbox: Path, message_id: str) -> bool:
@@ -80,13 +92,28 @@ class DirectoryMessage:
         _move(self.inbox / self.envelope.message_id, self.inbox / "aside", reason)
 
 
+def _as_text(envelope: Envelope) -> str:
+    return json.dumps(asdict(envelope), default=lambda moment: moment.isoformat())
+
+
 def read_envelope(text: str) -> Envelope:
     """The envelope from its JSON text; BadMessage when a field is missing or of the wrong kind."""
     try:
         fields = json.loads(text)
-        return Envelope(**(fields | {"sent_at": datetime.fromisoformat(fields["sent_at"])}))
-    except (ValueError, TypeError, KeyError) as error:
+        fault = fields.get("fault")
+        return Envelope(
+            **fields
+            | {
+                "sent_at": _moment(fields["sent_at"]),
+                "fault": Fault(**fault | {"noticed_at": _moment(fault["noticed_at"])}) if fault else None,
+            }
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadMessage("The envelope of a received message cannot be read.") from error
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _write_whole(target: Path, body: BinaryIO) -> None:

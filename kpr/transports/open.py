@@ -1,12 +1,40 @@
-"""Opens the transport that the settings name: the one place that knows all of them."""
+"""Opens the transport that settings name: the one place that knows all of them."""
 
 from __future__ import annotations
 
-from kpr.settings import Settings
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kpr.address_book import AddressBook
+from kpr.errors import BadSettings
+from kpr.transports.amqp.settings import AmqpSettings
+from kpr.transports.amqp.transport import AmqpTransport, open_bus
 from kpr.transports.directory import DirectoryTransport
 from kpr.transports.seam import Transport
 
 
-def open_transport(settings: Settings) -> Transport:
-    """The municipality's end of the transport."""
-    return DirectoryTransport(settings.transport.folder, settings.sender.service_her_id)
+class DirectorySettings(BaseModel):
+    """The directory transport: a folder shared with the stand-in register."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    kind: Literal["directory"] = "directory"
+    folder: Path = Path("exchange")
+
+
+TransportSettings = Annotated[DirectorySettings | AmqpSettings, Field(discriminator="kind")]
+
+
+def open_transport(settings: DirectorySettings | AmqpSettings, own_her_id: str, book: AddressBook | None) -> Transport:
+    """One party's end of the transport. The connection is made when it is first needed."""
+    if isinstance(settings, DirectorySettings):
+        return DirectoryTransport(settings.folder, own_her_id)
+    if book is None:
+        raise BadSettings(
+            "AMQP needs an address book: queue names come from Adresseregisteret.",
+            place="addresses",
+            remedy="Give 'addresses: addresses.yaml' (docs/amqp.md).",
+        )
+    return AmqpTransport(settings, book, own_her_id, open_bus(settings))

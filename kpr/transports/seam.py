@@ -7,9 +7,33 @@ answer means is decided elsewhere. Both sides use the same seam: the municipalit
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import BinaryIO, Protocol
+
+
+class ErrorForm(StrEnum):
+    """How an error message is written: by the specification, as the reference library does, or as a SOAP fault."""
+
+    SPEC = "spec"
+    REFERENCE = "reference"
+    SOAP = "soap"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a receiver reports when it cannot use a message: no receipt, but an error of the transport.
+
+    ``condition`` is an open set (AMQP specification s. 2.2.6). ``description`` and ``data`` are the other side's own
+    words: kept with the raw message, never shown.
+    """
+
+    condition: str
+    original_message_id: str
+    description: str = field(default="", repr=False)
+    data: str = field(default="", repr=False)
+    noticed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,19 +41,22 @@ class Envelope:
     """What stands outside the protected bytes (AMQP specification s. 2.1.2); never anything about a person.
 
     ``message_id`` is the transport's own id of this attempt, a UUID. ``her_id`` values are strings of digits,
-    of the communication party (level 2).
+    of the communication party (level 2). Of a message that has come, any of them may be empty, and ``came_by`` says
+    where it lay.
     """
 
     message_id: str
     message_type: str
     from_her_id: str
     to_her_id: str
-    sent_at: datetime
+    sent_at: datetime | None
     correlation_id: str | None = None
+    fault: Fault | None = None
+    came_by: str = ""
 
 
 class Received(Protocol):
-    """One message that has come in. It stays with the transport until it is accepted or set aside."""
+    """One message that has come in. Neither accepted nor set aside, it comes again in the next round."""
 
     @property
     def envelope(self) -> Envelope:
@@ -45,20 +72,29 @@ class Received(Protocol):
         ...
 
     def set_aside(self, reason: str) -> None:
-        """Keep it apart, raw, with the reason, so that it does not stop the others."""
+        """Take it off the transport as one that nobody can use; only after its raw bytes are kept."""
         ...
 
 
 class Transport(Protocol):
     """One way to send and to receive."""
 
-    def send(self, envelope: Envelope, body: BinaryIO) -> None:
-        """Hand over; returns only when the other side holds it. TransportError: the same bytes may be tried again.
+    def send(self, envelope: Envelope, body: BinaryIO, size: int) -> None:
+        """Hand over ``size`` bytes of a stream that can go back to its beginning; returns when the other side holds it.
 
-        Sending the same ``message_id`` twice delivers once.
+        TransportError: the same bytes may be tried again; TransportRefused: when somebody has mended something. The
+        receiver counts a ``message_id`` once, however often it is sent.
         """
+        ...
+
+    def report(self, fault: Fault, of: Envelope, form: ErrorForm = ErrorForm.SPEC) -> None:
+        """Tell the sender of a message that it cannot be used; a message that is a fault itself is never answered."""
         ...
 
     def receive(self) -> Iterator[Received]:
         """Everything that waits for us, oldest first."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
         ...

@@ -1,0 +1,165 @@
+"""One message that came by the transport: a receipt, the other side's error report, or something nobody can use.
+
+The order makes a kill harmless: what it says is applied (applying the same answer twice changes nothing), then the raw
+bytes are kept encrypted and written down, and only then is it taken off the transport. An error report is never
+answered; a message that we cannot open is reported to its sender, as the AMQP specification (s. 2.2) wants it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+from uuid import NAMESPACE_URL, uuid5
+
+from kpr.errors import BadInput, TransportError
+from kpr.feedback import transport_fault
+from kpr.feedback.receipt import ReceiptAnswer, answer_of, mirrored
+from kpr.log import get_log
+from kpr.messages.app_rec import AppRec, read_app_rec
+from kpr.security.cms_read import open_protected
+from kpr.security.refusals import condition_of
+from kpr.steps.workplace import Workplace
+from kpr.store import InboxKind, Message, Moved
+from kpr.transports.seam import Fault, Received
+
+#: A protected receipt is kilobytes; anything above this is kept apart.
+RECEIPT_LIMIT = 4 << 20
+
+_log = get_log("collect")
+
+
+def take_in(place: Workplace, received: Received) -> str:
+    """Handle one message; what it was, for the count."""
+    if received.envelope.fault is not None:
+        return _error_report(place, received, received.envelope.fault)
+    with received.open() as body:
+        raw = body.read(RECEIPT_LIMIT + 1)
+    if len(raw) > RECEIPT_LIMIT:
+        return _set_aside(place, received, "too large for a receipt")
+    try:
+        plain = _opened(place, raw)
+    except BadInput as error:
+        _report(place, received, condition_of(error))
+        return _set_aside(place, received, f"{_foreign(place, received)}unreadable ({type(error).__name__})")
+    try:
+        app_rec = read_app_rec(plain)
+    except BadInput:
+        return _set_aside(place, received, f"{_foreign(place, received)}not a receipt")
+    return _receipt(place, received, plain, app_rec)
+
+
+def _opened(place: Workplace, raw: bytes) -> bytes:
+    out = io.BytesIO()
+    signer = place.register_signing_certificate
+    open_protected(io.BytesIO(raw), out, place.decryption_identity, signer, limit=RECEIPT_LIMIT)
+    return out.getvalue()
+
+
+def _foreign(place: Workplace, received: Received) -> str:
+    """Whether the envelope names others than the register and us: the reason is told, and decides nothing."""
+    envelope, settings = received.envelope, place.settings
+    known = envelope.from_her_id in ("", settings.receiver.service_her_id)
+    ours = envelope.to_her_id in ("", settings.sender.service_her_id)
+    return "" if known and ours else "foreign, "
+
+
+# -- receipts --------------------------------------------------------------------------------------------------------
+
+
+def _receipt(place: Workplace, received: Received, plain: bytes, app_rec: AppRec) -> str:
+    answer = answer_of(app_rec)
+    message = place.store.message_by_msg_id(answer.original_msg_id)
+    if message is None and place.store.is_of_another_year(msg_id=answer.original_msg_id):
+        return "receipt: for another year, left there"
+    again = place.store.has_taken_in(answer.fingerprint)
+    outcome = _apply(place, message, app_rec, answer)
+    submission = message.submission_id if message else None
+    keep(place, InboxKind.RECEIPT, answer.fingerprint, plain, outcome, ", ".join(answer.faults), submission)
+    if message is None:
+        received.set_aside("it answers a message that we never sent")
+    else:
+        received.accept()
+    _log.info("receipt", outcome=outcome, receipt=answer.receipt_id, codes=answer.codes, again=again)
+    return f"receipt: {outcome}"
+
+
+def _apply(place: Workplace, message: Message | None, app_rec: AppRec, answer: ReceiptAnswer) -> str:
+    if message is None:
+        return "unknown message"
+    settings = place.settings
+    if not mirrored(app_rec, settings.sender.service_her_id, settings.receiver.service_her_id):
+        return "wrong addresses"
+    moved = place.legs.receipt(message.id, answer.event, place.act("register"), answer.codes)
+    return {Moved.MOVED: answer.event.value, Moved.SAME_AGAIN: "the same again"}.get(moved, moved.value)
+
+
+# -- error reports ---------------------------------------------------------------------------------------------------
+
+
+def _error_report(place: Workplace, received: Received, fault: Fault) -> str:
+    """The other side cannot use what we sent: the attempt is refused, and the guard decides what may follow (S2)."""
+    code = transport_fault.shown(fault)
+    moved = place.attempts.refused(fault.original_message_id, place.act("register", code))
+    if moved is None and place.store.is_of_another_year(transport_id=fault.original_message_id):
+        return "transport error: for another year, left there"
+    outcome = {None: "unknown message", Moved.MOVED: code}.get(moved, "the same again")
+    kept = transport_fault.as_kept(received.envelope)
+    keep(place, InboxKind.TRANSPORT_ERROR, transport_fault.fingerprint(received.envelope), kept, outcome, code)
+    if moved is None:
+        received.set_aside("it reports an error in a message that we never sent")
+    else:
+        received.accept()
+    _log.warning("transport error", code=code, outcome=outcome, transport_id=fault.original_message_id)
+    return f"transport error: {outcome}"
+
+
+def _report(place: Workplace, received: Received, condition: str) -> None:
+    """Tell the sender. That it cannot be told changes nothing here (amqp.md s. 4.2: only logged)."""
+    fault = Fault(condition, received.envelope.message_id, noticed_at=place.clock())
+    try:
+        place.transport.report(fault, received.envelope)
+    except TransportError as error:
+        _log.warning("the sender could not be told", condition=condition, reason=type(error).__name__)
+
+
+# -- what nobody can use ---------------------------------------------------------------------------------------------
+
+
+def _set_aside(place: Workplace, received: Received, reason: str) -> str:
+    """Keep it raw, with the reason. Nobody can say which message it answers, so it moves no leg."""
+    name, key = f"raw:{_digest(received)}", place.vault.new_wrapped_key()
+    if not place.store.has_taken_in(name):
+        entry = str(uuid5(NAMESPACE_URL, name))
+        with received.open() as body, place.vault.create(f"{entry}-inbox", key) as out:
+            shutil.copyfileobj(body, out, 1 << 20)
+        place.store.take_in(InboxKind.UNKNOWN, name, key, place.act("register"), id=entry, verdict=reason)
+    received.set_aside(reason)
+    return "set aside" if reason.startswith("too large") else "unreadable"
+
+
+def _digest(received: Received) -> str:
+    digest = hashlib.sha256()
+    with received.open() as body:
+        while piece := body.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def keep(
+    place: Workplace,
+    kind: InboxKind,
+    fingerprint: str,
+    raw: bytes,
+    outcome: str,
+    note: str = "",
+    submission_id: str | None = None,
+) -> None:
+    """Keep the raw bytes, encrypted, once, and only then write down that they were taken in."""
+    if place.store.has_taken_in(fingerprint):
+        return
+    entry_id = str(uuid5(NAMESPACE_URL, fingerprint))
+    key = place.vault.new_wrapped_key()
+    place.vault.put(f"{entry_id}-inbox", key, raw)
+    values = {"id": entry_id, "verdict": outcome, "note": note, "submission_id": submission_id}
+    place.store.take_in(kind, fingerprint, key, place.act("register"), **values)
