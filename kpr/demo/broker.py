@@ -1,0 +1,225 @@
+"""A RabbitMQ of our own, as a user process in one folder: for ``kpr demo --over amqp`` and for the tests.
+
+It has its own node name, free ports on loopback, its own epmd and cookie, and is stopped by pid. Its data survives a
+kill. Debian's package (3.10, with the bundled AMQP 1.0 plugin) and any newer one found by ``KPR_RABBITMQ_HOME`` work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pika
+
+from kpr.demo.broker_keys import write_server_keys
+from kpr.errors import BadSettings, KprError
+
+_HOST = "127.0.0.1"
+_START_SECONDS = 90
+_STOP_SECONDS = 30
+_DEBIAN = Path("/usr/lib/rabbitmq/lib")
+#: More than any disk has: an alarm. And so little that there is none.
+_ALARM, _NO_ALARM = "9000000GB", "1MB"
+
+
+def find_rabbitmq() -> Path | None:
+    """The folder with ``sbin/``: where ``KPR_RABBITMQ_HOME`` says, or Debian's newest; None where there is none."""
+    named = os.environ.get("KPR_RABBITMQ_HOME")
+    homes = [Path(named)] if named else sorted(_DEBIAN.glob("rabbitmq_server-*"))
+    found = [home for home in homes if (home / "sbin" / "rabbitmq-server").exists()]
+    return found[-1] if found else None
+
+
+class Broker:
+    """One RabbitMQ in one folder. ``port`` is plain, ``tls_port`` is TLS with a certificate that ``ca_file`` issued."""
+
+    def __init__(self, folder: Path, config: Mapping[str, str] | None = None) -> None:
+        home = find_rabbitmq()
+        if home is None:
+            raise BadSettings(
+                "RabbitMQ is not installed.",
+                place="rabbitmq-server",
+                remedy="On Debian: apt-get install rabbitmq-server",
+            )
+        self._sbin, self._folder = home / "sbin", folder.resolve()
+        self.version = tuple(int(part) for part in re.findall(r"\d+", home.name)[:3])
+        self.host = "localhost"
+        self.port, self.tls_port, self._epmd_port, self._dist_port = _free_ports(4)
+        self.user, self.password = "kpr", secrets.token_hex(12)
+        self.node = f"kpr{secrets.token_hex(4)}@localhost"
+        self.ca_file = self._folder / "ca.pem"
+        self._server: subprocess.Popen[bytes] | None = None
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._lay_out(config or {})
+
+    def _lay_out(self, config: Mapping[str, str]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        certificate, key = write_server_keys(self._folder, self.ca_file)
+        lines = {
+            "listeners.tcp.default": f"{_HOST}:{self.port}",
+            "listeners.ssl.default": f"{_HOST}:{self.tls_port}",
+            "ssl_options.cacertfile": str(self.ca_file),
+            "ssl_options.certfile": str(certificate),
+            "ssl_options.keyfile": str(key),
+            "ssl_options.versions.1": "tlsv1.3",
+            "ssl_options.versions.2": "tlsv1.2",
+            "default_user": self.user,
+            "default_pass": self.password,
+            "disk_free_limit.absolute": _NO_ALARM,
+            "log.console": "false",
+            **config,
+        }
+        text = "".join(f"{name} = {value}\n" for name, value in lines.items())
+        (self._folder / "rabbitmq.conf").write_text(text, encoding="utf-8")
+        plugins = "[rabbitmq_amqp1_0]." if self.version < (4,) else "[]."
+        (self._folder / "enabled_plugins").write_text(plugins, encoding="utf-8")
+
+    def _environment(self) -> dict[str, str]:
+        folder = self._folder
+        return os.environ | {
+            "HOME": str(folder),  # the cookie lies there, and not with whoever runs this
+            "RABBITMQ_NODENAME": self.node,
+            "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            "RABBITMQ_DIST_PORT": str(self._dist_port),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}",
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": _HOST,
+        }
+
+    # -- starting and stopping --------------------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Start it, also again after a kill, on the same ports; returns when it takes connections."""
+        epmd = shutil.which("epmd")
+        if self._epmd is None and epmd:
+            self._epmd = subprocess.Popen([epmd], env=self._environment(), stderr=subprocess.DEVNULL)  # noqa: S603
+        with (self._folder / "output.log").open("ab") as log:
+            self._server = subprocess.Popen(  # noqa: S603
+                [str(self._sbin / "rabbitmq-server")],
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._wait()
+        return self
+
+    def _wait(self) -> None:
+        ends = time.monotonic() + _START_SECONDS
+        while time.monotonic() < ends:
+            assert self._server is not None
+            if self._server.poll() is not None:
+                break
+            with contextlib.suppress(pika.exceptions.AMQPError, OSError):
+                self._connect().close()
+                return
+            time.sleep(0.2)
+        tail = (self._folder / "output.log").read_text(encoding="utf-8", errors="replace")[-500:]
+        self.kill()
+        self._stop_epmd()
+        raise KprError(f"RabbitMQ did not start. Its last words: {tail}")
+
+    def stop(self) -> None:
+        """Stop it in good order, and its epmd."""
+        if self._server is not None and self._server.poll() is None:
+            os.killpg(self._server.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._server.wait(_STOP_SECONDS)
+        self.kill()
+        self._stop_epmd()
+
+    def kill(self) -> None:
+        """As a power cut would: the whole process group, at once. Start it again, and what was confirmed is there."""
+        if self._server is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._server.pid, signal.SIGKILL)
+            self._server.wait(_STOP_SECONDS)
+            self._server = None
+
+    def _stop_epmd(self) -> None:
+        if self._epmd is not None:
+            self._epmd.kill()
+            self._epmd.wait(_STOP_SECONDS)
+            self._epmd = None
+
+    def __enter__(self) -> Self:
+        """Started."""
+        return self.start()
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        """Stopped."""
+        self.stop()
+
+    # -- what an administrator does ---------------------------------------------------------------------------------
+
+    def ctl(self, *words: str) -> str:
+        """Run rabbitmqctl against this node; what it printed."""
+        command = [str(self._sbin / "rabbitmqctl"), "--quiet", "--node", self.node, *words]
+        done = subprocess.run(command, env=self._environment(), capture_output=True, text=True, timeout=60)  # noqa: S603
+        if done.returncode:
+            raise KprError(f"rabbitmqctl {words[0]} failed: {done.stderr.strip()[-300:]}")
+        return done.stdout
+
+    def raise_disk_alarm(self) -> None:
+        """No publisher is read from until it is cleared."""
+        self.ctl("set_disk_free_limit", _ALARM)
+
+    def clear_disk_alarm(self) -> None:
+        """Publishers go on."""
+        self.ctl("set_disk_free_limit", _NO_ALARM)
+
+    def add_user(self, name: str, password: str, configure: str, write: str, read: str) -> None:
+        """A user with rights by regular expression."""
+        self.ctl("add_user", name, password)
+        self.ctl("set_permissions", name, configure, write, read)
+
+    def declare(self, exchange: str, queues: Mapping[str, str | None]) -> None:
+        """A durable direct exchange, and durable queues bound by their own names, each with its dead-letter queue."""
+        with self._connect() as connection:
+            channel = connection.channel()
+            channel.exchange_declare(exchange, exchange_type="direct", durable=True)
+            for queue, dead in queues.items():
+                arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead} if dead else {}
+                channel.queue_declare(queue, durable=True, arguments=arguments)
+                channel.queue_bind(queue, exchange, queue)
+
+    def depth(self, queue: str) -> int:
+        """How many messages wait in a queue."""
+        with self._connect() as connection:
+            return int(connection.channel().queue_declare(queue, passive=True).method.message_count)
+
+    def purge(self, queue: str) -> None:
+        """Empty a queue."""
+        with self._connect() as connection:
+            connection.channel().queue_purge(queue)
+
+    def _connect(self) -> pika.BlockingConnection:
+        credentials = pika.PlainCredentials(self.user, self.password)
+        return pika.BlockingConnection(pika.ConnectionParameters(_HOST, self.port, credentials=credentials))
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that are free now, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((_HOST, 0))
+        return [one.getsockname()[1] for one in sockets]
