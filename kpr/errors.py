@@ -9,6 +9,7 @@
     ├── Blocked                  3  findings stop the submission; nothing was sent
     ├── Locked                   4  the resend guard says no; nothing was sent
     ├── TransportError           5  not delivered; the same bytes may be tried again
+    │   ├── RevocationUnknown    5  the issuer's service cannot say now whether a certificate is revoked
     │   └── TransportRefused     7  not delivered, and trying again is no use before somebody has mended something
     └── IllegalStep              6  the conversation does not allow this step from its present state
 

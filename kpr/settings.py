@@ -9,14 +9,24 @@ from __future__ import annotations
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kpr.checks.finding import Mode
 from kpr.errors import BadSettings
+from kpr.security.trust_settings import Trust
 from kpr.sources.open import SourceSpec
 from kpr.transports.open import DirectorySettings, TransportSettings
 
@@ -120,6 +130,7 @@ class Settings(BaseSettings):
     sender: PartySettings
     receiver: PartySettings
     keys: Keys
+    trust: Trust = Trust()
     vault: VaultSettings = VaultSettings()
     transport: TransportSettings = DirectorySettings()
     addresses: Path | None = None
@@ -144,6 +155,12 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file: that is where an operator puts what must not stand in it."""
         return env_settings, file_secret_settings, init_settings
+
+    @model_validator(mode="after")
+    def _trust_outside_the_simulator(self) -> Self:
+        if self.environment in (Environment.QA, Environment.PRODUCTION) and self.trust.roots is None:
+            raise ValueError("trust.roots is needed: the authorities of enterprise certificates (docs/amqp.md)")
+        return self
 
     @field_validator("clock_file")
     @classmethod
@@ -185,8 +202,9 @@ def _yaml_place(path: Path, error: Exception) -> str:
 #: Settings that hold a path; counted from the folder of the settings file when relative.
 _PATHS = {
     "keys": tuple(name for name in Keys.model_fields if name != "password"),
+    "trust": ("roots",),
     "vault": ("folder", "key_file"),
-    "transport": ("folder", "ca_file"),
+    "transport": ("folder", "ca_file", "password_file"),
     "mailbox": ("folder",),
     "source": ("iplos", "ident", "folder", "queries"),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,6 +17,7 @@ from kpr.errors import BadSettings
 from kpr.security.certificates import Identity, Purpose
 from kpr.security.throwaway import make_authority, make_identity, write_identity
 from kpr.security.vault import MasterKey
+from kpr.simulator_bus import SimulatedBus, write_bus_files
 from kpr.years import load_year
 
 MAIL_DOMAIN = "register.example.invalid"
@@ -35,6 +37,7 @@ class NewPlace:
     data_year: int = 2020
     environment: str = "simulator"
     clock: bool = False
+    bus: SimulatedBus | None = None
 
 
 def make_place(folder: Path, new: NewPlace) -> Path:
@@ -61,6 +64,7 @@ def make_place(folder: Path, new: NewPlace) -> Path:
         "receiver_service_her_id": receiver[1],
         "mail_domain": MAIL_DOMAIN if simulated else "",
         "clock_file": "clock" if new.clock else "",
+        "bus": new.bus,
     }
     folder.mkdir(parents=True, exist_ok=True)
     if simulated:
@@ -92,12 +96,11 @@ def _pair(authority: Identity, name: str, purpose: Purpose, own: Path, other: Pa
 
 def _make_register(folder: Path, new: NewPlace, service_name: str) -> None:
     MasterKey.make(folder / "keys" / "register.key")
-    settings = {
+    settings: dict[str, Any] = {
         "organisation_name": "Registereier (stedfortreder)",
         "organisation_her_id": _REGISTER[0],
         "service_name": service_name,
         "service_her_id": _REGISTER[1],
-        "exchange_folder": "../exchange",
         "state_folder": "state",
         "signing_certificate": "keys/sign.pem",
         "signing_key": "keys/sign.key",
@@ -115,6 +118,11 @@ def _make_register(folder: Path, new: NewPlace, service_name: str) -> None:
             }
         ],
     }
+    if new.bus is None:
+        settings["exchange_folder"] = "../exchange"
+    else:
+        settings["transport"] = write_bus_files(folder.parent, new.bus, _OURS, _REGISTER)
+        settings["addresses"] = "addresses.yaml"
     if new.clock:
         settings["clock_file"] = "../clock"
     text = (

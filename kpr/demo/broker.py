@@ -24,6 +24,7 @@ import pika
 
 from kpr.demo.broker_keys import write_server_keys
 from kpr.errors import BadSettings, KprError
+from kpr.simulator_bus import SimulatedBus
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 90
@@ -214,6 +215,20 @@ class Broker:
     def _connect(self) -> pika.BlockingConnection:
         credentials = pika.PlainCredentials(self.user, self.password)
         return pika.BlockingConnection(pika.ConnectionParameters(_HOST, self.port, credentials=credentials))
+
+
+def give_bus(broker: Broker, dialect: str = "amqp10") -> SimulatedBus:
+    """Declare what the simulator's bus must have: the exchange, the queues, and a user for each side with its rights."""
+    bus = SimulatedBus(
+        broker.host, broker.tls_port, str(broker.ca_file), secrets.token_hex(12), secrets.token_hex(12), dialect
+    )
+    broker.declare(bus.exchange, bus.queues())
+    own = f"^({bus.municipality_queue}|{bus.municipality_errors}|{bus.dead_letter_queue})$"
+    theirs = f"^({bus.register_queue}|{bus.register_errors})$"
+    # Nobody may declare anything; writing goes through the exchange, reading is from one's own queues.
+    broker.add_user(bus.municipality_user, bus.municipality_password, "^$", f"^{bus.exchange}$", own)
+    broker.add_user(bus.register_user, bus.register_password, "^$", f"^{bus.exchange}$", theirs)
+    return bus
 
 
 def _free_ports(count: int) -> list[int]:

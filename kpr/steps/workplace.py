@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from kpr.errors import BadSettings
 from kpr.guard import Approval
 from kpr.messages.shape import PayloadShape, iplos_shape
 from kpr.security.certificates import Identity, Purpose, check_certificate, load_certificate, load_identity
+from kpr.security.trust_settings import Checked
 from kpr.security.vault import MasterKey, Vault
 from kpr.settings import Environment, Settings, load_settings
 from kpr.store import Act, Attempts, Legs, Store, migrate, open_engine
@@ -78,6 +79,7 @@ class Workplace:
         keys = self.settings.keys
         identity = load_identity(keys.signing_certificate, keys.signing_key, keys.password)
         check_certificate(identity.certificate, Purpose.SIGN, self.clock())
+        self.check_trust(identity.certificate, identity.chain)
         return identity
 
     @cached_property
@@ -92,13 +94,25 @@ class Workplace:
         path = self.settings.keys.register_encryption_certificate
         certificate = load_certificate(path) if path else self._receiver_entry().encryption()
         check_certificate(certificate, Purpose.ENCRYPT, self.clock())
+        self.check_trust(certificate)
         return certificate
 
     @cached_property
     def register_signing_certificate(self) -> x509.Certificate:
-        """The certificate that the register signs with."""
+        """The certificate that the register signs with, valid now."""
         path = self.settings.keys.register_signing_certificate
-        return load_certificate(path) if path else self._receiver_entry().signing()
+        certificate = load_certificate(path) if path else self._receiver_entry().signing()
+        check_certificate(certificate, Purpose.SIGN, self.clock())
+        self.check_trust(certificate)
+        return certificate
+
+    def check_trust(self, certificate: x509.Certificate, chain: Sequence[x509.Certificate] = ()) -> Checked:
+        """Whether it leads to a root that we trust and is not revoked. RevocationUnknown: to be tried again."""
+        if self.settings.trust.roots is None:
+            return Checked.NOTHING
+        from kpr.security.trust import check_trust  # takes half a second to import
+
+        return check_trust(certificate, chain, self.settings.trust, self.clock())
 
     def _receiver_entry(self) -> Entry:
         if self.address_book is None:

@@ -165,7 +165,7 @@ def parameters(settings: AmqpSettings) -> pika.ConnectionParameters:
         host=settings.host,
         port=settings.port,
         virtual_host=settings.virtual_host,
-        credentials=pika.PlainCredentials(settings.username, settings.password.get_secret_value()),
+        credentials=pika.PlainCredentials(settings.username, settings.secret()),
         ssl_options=pika.SSLOptions(context, settings.host) if context else None,
         heartbeat=max(1, int(settings.timeout_seconds)),
         blocked_connection_timeout=settings.timeout_seconds,

@@ -41,7 +41,7 @@ class Line:
         self.connection.container = f"{settings.system_identifier}-{time.time_ns():x}"
         self.connection.hostname = settings.host if settings.virtual_host == "/" else f"vhost:{settings.virtual_host}"
         self.connection.user = settings.username
-        self.connection.password = settings.password.get_secret_value()
+        self.connection.password = settings.secret()
         self._transport = proton.Transport(proton.Transport.CLIENT)
         sasl = self._transport.sasl()
         sasl.allowed_mechs("PLAIN")

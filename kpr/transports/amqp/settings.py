@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from kpr.errors import BadSettings
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -23,7 +25,9 @@ class AmqpSettings(BaseModel):
     tls: bool = True
     ca_file: Path | None = None
     username: str
-    password: SecretStr = SecretStr("")
+    #: By the environment (KPR_TRANSPORT__PASSWORD), or a file that its owner alone can read; never in a settings file.
+    password: SecretStr | None = None
+    password_file: Path | None = None
     virtual_host: str = "/"
     #: Case-sensitive, and told by the bus's owner in two spellings (amqp.md s. 1.1): assumed until confirmed.
     exchange: str = Field(min_length=1)
@@ -43,3 +47,16 @@ class AmqpSettings(BaseModel):
         if not self.tls and self.host not in _LOOPBACK:
             raise ValueError("without TLS only a broker on this machine may be used")
         return self
+
+    def secret(self) -> str:
+        """The password; BadSettings when there is none."""
+        if self.password is not None:
+            return self.password.get_secret_value()
+        try:
+            return (self.password_file or Path()).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise BadSettings(
+                "There is no password for the bus.",
+                place="transport.password_file",
+                remedy="Set KPR_TRANSPORT__PASSWORD, or name a file that holds it.",
+            ) from None
