@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import task
 
-from kpr.errors import TransportError
+from kpr.errors import TransportError, TransportRefused
 from kpr.steps import collect as collecting
 from kpr.steps import send as sending
 from kpr.steps import watch as watching
@@ -18,6 +18,8 @@ from tasks.show import show_status
 def _is_transport_fault(_task: Any, _run: Any, state: Any) -> bool:
     try:
         state.result()
+    except TransportRefused:  # somebody must mend something first
+        return False
     except TransportError:
         return True
     except Exception:
@@ -25,7 +27,8 @@ def _is_transport_fault(_task: Any, _run: Any, state: Any) -> bool:
     return False
 
 
-#: Backoff for a transport that is away: the same bytes under the same ids, so trying again is safe (S1).
+#: Backoff for a transport that is away: the same bytes under the same ids, so trying again is safe (S1). Each try has
+#: its own retries within a minute (the bus's retry table); these are for an outage that lasts longer.
 _BACKOFF: list[float] = [1, 5, 15, 60]
 
 

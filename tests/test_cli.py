@@ -228,5 +228,6 @@ def test_production_must_name_the_years_receiver(kpr: Run, tmp_path: Path) -> No
     made = Place(tmp_path)
     spoil(made.settings, b"environment: simulator", b"environment: production")
     spoil(made.settings, b"clock_file: clock", b"")
+    spoil(made.settings, b'trust: {revocation: "off"}', b"trust: {roots: keys/roots.pem}")
     code, _, errors = kpr("status", "--settings", made.settings)
     assert (code, "134197" in errors) == (2, True)

@@ -11,6 +11,7 @@ from kpr.cli.output import out, print_json, progress_bar
 from kpr.cli.setup import Json
 from kpr.errors import Locked
 from kpr.steps.collect import collect as run_collect
+from kpr.steps.collect import reread
 from kpr.steps.report import prepare, send_approved
 from kpr.steps.send import resend as send_same
 from kpr.steps.status import Status
@@ -85,10 +86,18 @@ def _send(path: Path, by: str, second: str | None, reason: str | None, mended: s
     _tell(now, as_json)
 
 
-def collect(settings: Settings = Path("kpr.yaml"), as_json: Json = False) -> None:
-    """Hent det som har kommet: kvitteringer og e-post om identmeldingen."""
+def collect(
+    settings: Settings = Path("kpr.yaml"),
+    again: Annotated[
+        bool, typer.Option("--reread", help="Les også det som ikke lot seg åpne da det kom (nytt sertifikat).")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Hent det som har kommet: kvitteringer, feilmeldinger fra transporten og e-post om identmeldingen."""
     with open_workplace(settings) as place:
         came = run_collect(place)
+        if again:
+            came.kinds.update(reread(place).kinds)
         now = run_status(place)
     if as_json:
         print_json({"came": came.counts(), "status": now})

@@ -18,7 +18,7 @@ from kpr.feedback.receipt import ReceiptAnswer, answer_of, mirrored
 from kpr.log import get_log
 from kpr.messages.app_rec import AppRec, read_app_rec
 from kpr.security.cms_read import open_protected
-from kpr.security.refusals import condition_of
+from kpr.security.refusals import WrongSigner, condition_of
 from kpr.steps.workplace import Workplace
 from kpr.store import InboxKind, Message, Moved
 from kpr.transports.seam import Fault, Received
@@ -26,11 +26,22 @@ from kpr.transports.seam import Fault, Received
 #: A protected receipt is kilobytes; anything above this is kept apart.
 RECEIPT_LIMIT = 4 << 20
 
+#: How the reason begins when bytes could not be opened: with other certificates they may be.
+UNREADABLE = "unreadable"
+
 _log = get_log("collect")
 
 
+def check_own_keys(place: Workplace) -> None:
+    """Our keys and our copy of the register's certificate hold now. Otherwise nothing is taken off the transport.
+
+    What is wrong on our side must not be held against a message: it would be set aside though it is good.
+    """
+    _ = place.decryption_identity, place.register_signing_certificate
+
+
 def take_in(place: Workplace, received: Received) -> str:
-    """Handle one message; what it was, for the count."""
+    """Handle one message; what it was, for the count. ``check_own_keys`` has been called."""
     if received.envelope.fault is not None:
         return _error_report(place, received, received.envelope.fault)
     with received.open() as body:
@@ -40,8 +51,9 @@ def take_in(place: Workplace, received: Received) -> str:
     try:
         plain = _opened(place, raw)
     except BadInput as error:
-        _report(place, received, condition_of(error))
-        return _set_aside(place, received, f"{_foreign(place, received)}unreadable ({type(error).__name__})")
+        if not isinstance(error, WrongSigner):  # it may be our copy of their certificate that is old
+            _report(place, received, condition_of(error))
+        return _set_aside(place, received, f"{_foreign(place, received)}{UNREADABLE} ({type(error).__name__})")
     try:
         app_rec = read_app_rec(plain)
     except BadInput:
@@ -135,7 +147,7 @@ def _set_aside(place: Workplace, received: Received, reason: str) -> str:
             shutil.copyfileobj(body, out, 1 << 20)
         place.store.take_in(InboxKind.UNKNOWN, name, key, place.act("register"), id=entry, verdict=reason)
     received.set_aside(reason)
-    return "set aside" if reason.startswith("too large") else "unreadable"
+    return "set aside" if reason.startswith("too large") else UNREADABLE
 
 
 def _digest(received: Received) -> str:

@@ -276,6 +276,20 @@ class Store:
                 return None
             raise
 
+    def set_aside(self, reason: str) -> list[Inbox]:
+        """What was kept apart for a reason that contains this, oldest first."""
+        with self.transaction() as session:
+            wanted = select(Inbox).where(Inbox.cycle_id == self.cycle_id, Inbox.kind == InboxKind.UNKNOWN)
+            wanted = wanted.where(col(Inbox.verdict).contains(reason)).order_by(col(Inbox.received_at))
+            return list(session.exec(wanted).all())
+
+    def reopened(self, entry_id: str) -> None:
+        """Something kept apart could be read after all; what it says stands in an entry of its own."""
+        with self.transaction() as session:
+            entry = session.get_one(Inbox, entry_id)
+            entry.verdict = "read later"
+            session.add(entry)
+
     # -- events -------------------------------------------------------------------------------------------------
 
     def note(
