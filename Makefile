@@ -1,12 +1,15 @@
 # Every target does its own set-up (virtual environment, locked packages) and needs only Python 3.11 and make.
-.PHONY: help demo test check bench mutate lock clean
+.PHONY: help demo demo-amqp test check bench mutate lock clean
 
 help:  ## what one can do here
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
 demo:  ## a whole reporting year in about two minutes, with a stand-in register; look in demo-output/ afterwards
 	@sh scripts/install
 	@.venv/bin/kpr demo --folder demo-output
+
+demo-amqp:  ## the same year over a real RabbitMQ, in both dialects of AMQP; installs it on Debian
+	@sh scripts/demo-amqp
 
 test:  ## lint, types and all tests
 	@sh scripts/test
@@ -25,4 +28,4 @@ lock:  ## resolve the dependencies anew into requirements.lock
 	@sh scripts/lock
 
 clean:  ## remove what the other targets made
-	rm -rf .venv build dist demo-output bench-output mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis kpr.egg-info
+	rm -rf .venv build dist demo-output demo-output-* bench-output mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis kpr.egg-info

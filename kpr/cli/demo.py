@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Over(StrEnum):
+    """How the demo's messages travel."""
+
+    DIRECTORY = "directory"
+    AMQP10 = "amqp10"
+    AMQP091 = "amqp091"
 
 
 def register(app: typer.Typer) -> None:
@@ -18,9 +27,12 @@ def demo(
         "demo-output"
     ),
     persons: Annotated[int, typer.Option(min=50, max=20_000)] = 600,
+    over: Annotated[
+        Over, typer.Option(help="Hvordan meldingene reiser: en mappe, eller en RabbitMQ som startes for demoen.")
+    ] = Over.DIRECTORY,
     plain: Annotated[bool, typer.Option("--plain", help="Uten Prefect, bare stegene.")] = False,
 ) -> None:
     """Se et helt rapporteringsår gå: feil i uttrekket, innsending, avvisning, rettelse, godtatt."""
     from kpr.demo.year import run_demo
 
-    run_demo(folder, persons=persons, with_prefect=not plain)
+    run_demo(folder, persons=persons, with_prefect=not plain, over=over.value)

@@ -14,6 +14,7 @@ from kpr.calendar import OSLO
 from kpr.checks.rules import findings
 from kpr.cli.output import out
 from kpr.clock import set_file_clock
+from kpr.demo.broker import Broker, give_bus
 from kpr.demo.runner import Flows, Runner, Steps, prepare_prefect
 from kpr.errors import Blocked, KprError, Locked
 from kpr.log import configure_logs
@@ -22,6 +23,7 @@ from kpr.registry.settings import load_register_settings
 from kpr.registry.view import view_page
 from kpr.report.page import findings_page, place_texts, status_page
 from kpr.simulator import NewPlace, make_place
+from kpr.simulator_bus import SimulatedBus
 from kpr.steps.check import Checked, run_check
 from kpr.steps.extract import read_extract
 from kpr.steps.status import Status, status
@@ -50,9 +52,16 @@ _MARKER = ".kpr-demo"
 class Demo:
     """One run of the story in one folder."""
 
-    def __init__(self, folder: Path, persons: int, runner: Runner, marked: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        persons: int,
+        runner: Runner,
+        marked: tuple[str, ...] = (),
+        bus: SimulatedBus | None = None,
+    ) -> None:
         self.folder, self.persons, self.runner, self.marked = folder, persons, runner, marked
-        self.settings = make_place(folder, NewPlace(clock=True))
+        self.settings = make_place(folder, NewPlace(clock=True, bus=bus))
         self._make_scenario()
         self.register = Register(load_register_settings(folder / "register" / "register.yaml"))
         self.now = datetime(2021, 1, 4, 9, tzinfo=OSLO)
@@ -197,17 +206,40 @@ _SCENES: tuple[tuple[str, Callable[[Demo], None]], ...] = (
 )
 
 
-def run_demo(folder: Path, *, persons: int, with_prefect: bool) -> None:
-    """Play the year in ``folder`` (a former demo there is replaced), and say what was left to look at."""
+def run_demo(folder: Path, *, persons: int, with_prefect: bool, over: str = "directory") -> None:
+    """Play the year in ``folder`` (a former demo there is replaced), and say what was left to look at.
+
+    ``over``: ``directory``, or a dialect of AMQP, for which a RabbitMQ is started in the folder and stopped again.
+    """
     configure_logs(level=logging.WARNING)  # the story is told on the terminal; logs would talk over it
     folder = folder.resolve()
     _clear(folder)
+    if over == "directory":
+        _play(folder, persons, with_prefect)
+        return
+    out.print("Starter en RabbitMQ bare for demoen (noen sekunder) …")
+    with Broker(folder / "broker") as broker:
+        bus = give_bus(broker, over)
+        out.print(f"Meldingene går over RabbitMQ {'.'.join(map(str, broker.version))}, dialekt {over}, med TLS.")
+        _play(folder, persons, with_prefect, bus)
+        _demand_empty(broker, bus)
+
+
+def _demand_empty(broker: Broker, bus: SimulatedBus) -> None:
+    """Everything was read: nothing waits, and nothing was dead-lettered."""
+    waiting = {queue: count for queue in bus.queues() if (count := broker.depth(queue))}
+    if waiting:
+        raise KprError(f"Demoen etterlot meldinger på køene: {waiting}")
+    out.print("Alle køene er tomme.")
+
+
+def _play(folder: Path, persons: int, with_prefect: bool, bus: SimulatedBus | None = None) -> None:
     runner: Runner = Steps()
     if with_prefect:
         prepare_prefect(folder / "prefect")
         out.print("Starter Prefect (noen sekunder) …")
         runner = Flows()
-    end = Demo(folder, persons, runner).play()
+    end = Demo(folder, persons, runner, bus=bus).play()
     if end.state != "ACCEPTED":
         raise KprError(f"Demoen endte i {end.state}, ikke i ACCEPTED.")
     out.print("\n[bold green]Året er godtatt.[/] Se på:")
