@@ -63,16 +63,22 @@ class PartySettings(_Part):
 
 
 class Keys(_Part):
-    """Files with certificates and keys; passwords come by the environment."""
+    """Files with certificates and keys: PEM, or one PKCS#12 file for both. Passwords come by the environment."""
 
     signing_certificate: Path
-    signing_key: Path
+    signing_key: Path | None = None
     decryption_certificate: Path
-    decryption_key: Path
+    decryption_key: Path | None = None
+    #: The pair that was replaced: what was encrypted for it is still on its way (amqp.md s. 3.2, roll-over).
+    former_decryption_certificate: Path | None = None
+    former_decryption_key: Path | None = None
     #: When the address book has them, they need not stand here.
     register_encryption_certificate: Path | None = None
     register_signing_certificate: Path | None = None
     password: SecretStr | None = None
+    signing_password: SecretStr | None = None
+    decryption_password: SecretStr | None = None
+    former_decryption_password: SecretStr | None = None
 
 
 class VaultSettings(_Part):
@@ -201,7 +207,7 @@ def _yaml_place(path: Path, error: Exception) -> str:
 
 #: Settings that hold a path; counted from the folder of the settings file when relative.
 _PATHS = {
-    "keys": tuple(name for name in Keys.model_fields if name != "password"),
+    "keys": tuple(name for name in Keys.model_fields if not name.endswith("password")),
     "trust": ("roots",),
     "vault": ("folder", "key_file"),
     "transport": ("folder", "ca_file", "password_file"),

@@ -37,7 +37,7 @@ def check_own_keys(place: Workplace) -> None:
 
     What is wrong on our side must not be held against a message: it would be set aside though it is good.
     """
-    _ = place.decryption_identity, place.register_signing_certificate
+    _ = place.decryption_identities, place.register_signing_certificate
 
 
 def take_in(place: Workplace, received: Received) -> str:
@@ -64,7 +64,7 @@ def take_in(place: Workplace, received: Received) -> str:
 def _opened(place: Workplace, raw: bytes) -> bytes:
     out = io.BytesIO()
     signer = place.register_signing_certificate
-    open_protected(io.BytesIO(raw), out, place.decryption_identity, signer, limit=RECEIPT_LIMIT)
+    open_protected(io.BytesIO(raw), out, place.decryption_identities, signer, limit=RECEIPT_LIMIT)
     return out.getvalue()
 
 

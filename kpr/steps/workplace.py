@@ -77,16 +77,25 @@ class Workplace:
     def signing_identity(self) -> Identity:
         """Our signing certificate with its key, valid now."""
         keys = self.settings.keys
-        identity = load_identity(keys.signing_certificate, keys.signing_key, keys.password)
+        identity = load_identity(keys.signing_certificate, keys.signing_key, keys.signing_password or keys.password)
         check_certificate(identity.certificate, Purpose.SIGN, self.clock())
         self.check_trust(identity.certificate, identity.chain)
         return identity
 
     @cached_property
-    def decryption_identity(self) -> Identity:
-        """Our encryption certificate with its key."""
+    def decryption_identities(self) -> tuple[Identity, ...]:
+        """Our encryption certificate with its key, and the one that it replaced, where the settings still name it."""
         keys = self.settings.keys
-        return load_identity(keys.decryption_certificate, keys.decryption_key, keys.password)
+        own = load_identity(keys.decryption_certificate, keys.decryption_key, keys.decryption_password or keys.password)
+        if keys.former_decryption_certificate is None:
+            return (own,)
+        password = keys.former_decryption_password or keys.password
+        return own, load_identity(keys.former_decryption_certificate, keys.former_decryption_key, password)
+
+    @property
+    def decryption_identity(self) -> Identity:
+        """The present one of them."""
+        return self.decryption_identities[0]
 
     @cached_property
     def register_encryption_certificate(self) -> x509.Certificate:
