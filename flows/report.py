@@ -19,7 +19,7 @@ def report(settings_file: str, by: str, reason: str | None = None, mended: str |
     submission = open_submission(settings_file, by, mended)
     take_extract(settings_file, submission)
     if not check_extract(settings_file, submission):
-        raise Blocked("Findings stop this submission. See 'kpr check' or the findings table. Nothing was sent.")
+        raise Blocked("Funn stanser innsendingen. Se «kpr check» eller funntabellen. Ingenting er sendt.")
     approve(settings_file, submission, by, reason)
     build_messages(settings_file, submission)
     send(settings_file, submission)

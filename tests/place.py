@@ -19,6 +19,7 @@ from kpr.clock import set_file_clock
 from kpr.registry.register import Register
 from kpr.registry.settings import load_register_settings
 from kpr.simulator import NewPlace, make_place
+from kpr.simulator_bus import SimulatedBus
 from kpr.steps.collect import collect
 from kpr.steps.report import prepare, send_approved
 from kpr.steps.status import Status, status
@@ -31,25 +32,26 @@ START = datetime(2021, 1, 7, 10, tzinfo=OSLO)
 
 
 @cache
-def _template() -> Path:
+def _template(bus: SimulatedBus | None) -> Path:
     """A place with keys, made once: making eight RSA keys takes longer than most tests."""
     folder = Path(tempfile.mkdtemp(prefix="kpr-place-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    make_place(folder, NewPlace(clock=True))
+    make_place(folder, NewPlace(clock=True, bus=bus))
     return folder
 
 
 @dataclass
 class Place:
-    """The folder with everything in it; ``plays`` is the register's scenario."""
+    """The folder with everything in it; ``plays`` is the register's scenario, ``bus`` a broker instead of a folder."""
 
     folder: Path
     plays: list[dict[str, Any]] = field(default_factory=list)
     persons: int = 25
     version: str = "1.1"
+    bus: SimulatedBus | None = None
 
     def __post_init__(self) -> None:
-        shutil.copytree(_template(), self.folder, dirs_exist_ok=True)
+        shutil.copytree(_template(self.bus), self.folder, dirs_exist_ok=True)
         self.settings = self.folder / "kpr.yaml"
         register = self.folder / "register"
         scenario = {"app_rec_version": self.version, "plays": self.plays}

@@ -53,20 +53,20 @@ class Broker:
                 place="rabbitmq-server",
                 remedy="On Debian: apt-get install rabbitmq-server",
             )
-        self._sbin, self._folder = home / "sbin", folder.resolve()
+        self._sbin, self.folder = home / "sbin", folder.resolve()
         self.version = tuple(int(part) for part in re.findall(r"\d+", home.name)[:3])
         self.host = "localhost"
         self.port, self.tls_port, self._epmd_port, self._dist_port = _free_ports(4)
         self.user, self.password = "kpr", secrets.token_hex(12)
         self.node = f"kpr{secrets.token_hex(4)}@localhost"
-        self.ca_file = self._folder / "ca.pem"
+        self.ca_file = self.folder / "ca.pem"
         self._server: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
         self._lay_out(config or {})
 
     def _lay_out(self, config: Mapping[str, str]) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        certificate, key = write_server_keys(self._folder, self.ca_file)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        certificate, key = write_server_keys(self.folder, self.ca_file)
         lines = {
             "listeners.tcp.default": f"{_HOST}:{self.port}",
             "listeners.ssl.default": f"{_HOST}:{self.tls_port}",
@@ -82,12 +82,12 @@ class Broker:
             **config,
         }
         text = "".join(f"{name} = {value}\n" for name, value in lines.items())
-        (self._folder / "rabbitmq.conf").write_text(text, encoding="utf-8")
+        (self.folder / "rabbitmq.conf").write_text(text, encoding="utf-8")
         plugins = "[rabbitmq_amqp1_0]." if self.version < (4,) else "[]."
-        (self._folder / "enabled_plugins").write_text(plugins, encoding="utf-8")
+        (self.folder / "enabled_plugins").write_text(plugins, encoding="utf-8")
 
     def _environment(self) -> dict[str, str]:
-        folder = self._folder
+        folder = self.folder
         return os.environ | {
             "HOME": str(folder),  # the cookie lies there, and not with whoever runs this
             "RABBITMQ_NODENAME": self.node,
@@ -98,6 +98,7 @@ class Broker:
             "RABBITMQ_PID_FILE": str(folder / "pid"),
             "RABBITMQ_DIST_PORT": str(self._dist_port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}",
+            "ERL_CRASH_DUMP": str(folder / "log" / "erl_crash.dump"),
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": _HOST,
         }
@@ -109,7 +110,7 @@ class Broker:
         epmd = shutil.which("epmd")
         if self._epmd is None and epmd:
             self._epmd = subprocess.Popen([epmd], env=self._environment(), stderr=subprocess.DEVNULL)  # noqa: S603
-        with (self._folder / "output.log").open("ab") as log:
+        with (self.folder / "output.log").open("ab") as log:
             self._server = subprocess.Popen(  # noqa: S603
                 [str(self._sbin / "rabbitmq-server")],
                 env=self._environment(),
@@ -131,7 +132,7 @@ class Broker:
                 self._connect().close()
                 return
             time.sleep(0.2)
-        tail = (self._folder / "output.log").read_text(encoding="utf-8", errors="replace")[-500:]
+        tail = (self.folder / "output.log").read_text(encoding="utf-8", errors="replace")[-500:]
         self.kill()
         self._stop_epmd()
         raise KprError(f"RabbitMQ did not start. Its last words: {tail}")
@@ -211,6 +212,13 @@ class Broker:
         """Empty a queue."""
         with self._connect() as connection:
             connection.channel().queue_purge(queue)
+
+    def dead_letter(self, queue: str) -> None:
+        """Reject everything that waits in a queue: it goes to the queue's dead letters."""
+        with self._connect() as connection:
+            channel = connection.channel()
+            while (method := channel.basic_get(queue)[0]) is not None:
+                channel.basic_nack(method.delivery_tag, requeue=False)
 
     def _connect(self) -> pika.BlockingConnection:
         credentials = pika.PlainCredentials(self.user, self.password)

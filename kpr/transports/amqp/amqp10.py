@@ -178,11 +178,17 @@ def _head(wire: Wire, size: int) -> bytes:
 
 
 def _stream(line: Line, link: Any, tag: str, head: bytes, body: BinaryIO) -> Any:
+    """Put the message on the wire piece by piece; the last piece leaves together with the word that it is the last.
+
+    Otherwise the last transfer could be an empty one, and RabbitMQ 3.10 ends the session over it (measured).
+    """
     delivery = link.delivery(tag)
-    link.stream(head)
-    while piece := body.read(_CHUNK):
+    piece = head
+    while following := body.read(_CHUNK):
         link.stream(piece)
         line.until(lambda: link.session.outgoing_bytes < _AHEAD, link, link.session)
+        piece = following
+    link.stream(piece)
     link.advance()
     return delivery
 
