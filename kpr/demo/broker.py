@@ -24,6 +24,7 @@ import pika
 
 from kpr.demo.broker_keys import write_server_keys
 from kpr.errors import BadSettings, KprError
+from kpr.security.throwaway import write_private
 from kpr.simulator_bus import SimulatedBus
 
 _HOST = "127.0.0.1"
@@ -37,9 +38,15 @@ _ALARM, _NO_ALARM = "9000000GB", "1MB"
 def find_rabbitmq() -> Path | None:
     """The folder with ``sbin/``: where ``KPR_RABBITMQ_HOME`` says, or Debian's newest; None where there is none."""
     named = os.environ.get("KPR_RABBITMQ_HOME")
-    homes = [Path(named)] if named else sorted(_DEBIAN.glob("rabbitmq_server-*"))
+    homes = [Path(named)] if named else list(_DEBIAN.glob("rabbitmq_server-*"))
     found = [home for home in homes if (home / "sbin" / "rabbitmq-server").exists()]
-    return found[-1] if found else None
+    return max(found, key=_version, default=None)
+
+
+def _version(home: Path) -> tuple[int, ...]:
+    """What its own library is called says it; the folder may be called anything."""
+    library = next((home / "plugins").glob("rabbit-[0-9]*"), home)
+    return tuple(int(part) for part in re.findall(r"\d+", library.name)[:3])
 
 
 class Broker:
@@ -54,7 +61,7 @@ class Broker:
                 remedy="On Debian: apt-get install rabbitmq-server",
             )
         self._sbin, self.folder = home / "sbin", folder.resolve()
-        self.version = tuple(int(part) for part in re.findall(r"\d+", home.name)[:3])
+        self.version = _version(home)
         self.host = "localhost"
         self.port, self.tls_port, self._epmd_port, self._dist_port = _free_ports(4)
         self.user, self.password = "kpr", secrets.token_hex(12)
@@ -82,13 +89,19 @@ class Broker:
             **config,
         }
         text = "".join(f"{name} = {value}\n" for name, value in lines.items())
-        (self.folder / "rabbitmq.conf").write_text(text, encoding="utf-8")
+        write_private(self.folder / "rabbitmq.conf", text.encode())  # the password is in it
         plugins = "[rabbitmq_amqp1_0]." if self.version < (4,) else "[]."
         (self.folder / "enabled_plugins").write_text(plugins, encoding="utf-8")
 
     def _environment(self) -> dict[str, str]:
         folder = self.folder
-        return os.environ | {
+        # What is set for this machine's own broker is not for ours, neither here nor in /etc/rabbitmq.
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("RABBITMQ_", "ERL_"))}
+        return ours | {
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "rabbitmq-env.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
+            "RABBITMQ_CONFIG_FILES": str(folder / "conf.d"),
+            "RABBITMQ_CTL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "HOME": str(folder),  # the cookie lies there, and not with whoever runs this
             "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
@@ -108,7 +121,7 @@ class Broker:
     def start(self) -> Self:
         """Start it, also again after a kill, on the same ports; returns when it takes connections."""
         epmd = shutil.which("epmd")
-        if self._epmd is None and epmd:
+        if epmd and (self._epmd is None or self._epmd.poll() is not None):  # else Erlang starts one that stays
             self._epmd = subprocess.Popen([epmd], env=self._environment(), stderr=subprocess.DEVNULL)  # noqa: S603
         with (self.folder / "output.log").open("ab") as log:
             self._server = subprocess.Popen(  # noqa: S603
@@ -119,7 +132,12 @@ class Broker:
                 stderr=log,
                 start_new_session=True,
             )
-        self._wait()
+        try:
+            self._wait()
+        except BaseException:  # an interrupt too: it does not reach the server's own session
+            self.kill()
+            self._stop_epmd()
+            raise
         return self
 
     def _wait(self) -> None:
@@ -133,8 +151,6 @@ class Broker:
                 return
             time.sleep(0.2)
         tail = (self.folder / "output.log").read_text(encoding="utf-8", errors="replace")[-500:]
-        self.kill()
-        self._stop_epmd()
         raise KprError(f"RabbitMQ did not start. Its last words: {tail}")
 
     def stop(self) -> None:
@@ -188,10 +204,22 @@ class Broker:
         """Publishers go on."""
         self.ctl("set_disk_free_limit", _NO_ALARM)
 
+    def raise_memory_alarm(self) -> None:
+        """As the disk alarm, for memory."""
+        self.ctl("set_vm_memory_high_watermark", "absolute", "1")
+
+    def clear_memory_alarm(self) -> None:
+        """Publishers go on."""
+        self.ctl("set_vm_memory_high_watermark", "0.4")
+
+    def set_permissions(self, name: str, configure: str, write: str, read: str) -> None:
+        """Rights by regular expression, in place of those that the user had."""
+        self.ctl("set_permissions", name, configure, write, read)
+
     def add_user(self, name: str, password: str, configure: str, write: str, read: str) -> None:
         """A user with rights by regular expression."""
         self.ctl("add_user", name, password)
-        self.ctl("set_permissions", name, configure, write, read)
+        self.set_permissions(name, configure, write, read)
 
     def declare(self, exchange: str, queues: Mapping[str, str | None]) -> None:
         """A durable direct exchange, and durable queues bound by their own names, each with its dead-letter queue."""

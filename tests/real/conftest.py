@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from broker_fixture import Rabbit, running_rabbit
 from postgresql import Server, find_binaries, running_postgresql
+
+from kpr.demo.broker import find_rabbitmq
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +19,12 @@ def postgresql() -> Iterator[Server]:
         pytest.skip("PostgreSQL is not installed here; the store was tested on SQLite only")
     with running_postgresql(binaries) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
+    """A running RabbitMQ; the test skips, saying so, where none is installed."""
+    if find_rabbitmq() is None:
+        pytest.skip("RabbitMQ is not installed here (and KPR_RABBITMQ_HOME names none); no bus was tried")
+    with running_rabbit(tmp_path_factory.mktemp("rabbitmq")) as running:
+        yield running

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from collections.abc import Iterator
 from dataclasses import replace
@@ -33,13 +32,6 @@ pytestmark = pytest.mark.skipif(
 #: Ids that occur nowhere else; the persons who get them are the first of the extract.
 CANARIES = tuple(made for serial in range(1, 20) if (made := make_synthetic(date(1931, 5, 17), serial)))
 OURS, REGISTER = "8000002", "8000004"
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On loopback a queue is read to its end sooner than over Helsenettet."""
-    if importlib.util.find_spec("proton"):
-        monkeypatch.setattr("kpr.transports.amqp.amqp10._QUIET_SECONDS", 0.1)
 
 
 @pytest.fixture(scope="module")

@@ -24,11 +24,12 @@ from pika.exceptions import (
     ConnectionBlockedTimeout,
     ConnectionClosedByBroker,
     NackError,
+    ProbableAccessDeniedError,
     ProbableAuthenticationError,
     UnroutableError,
 )
 
-from kpr.transports.amqp.bus import BusFault
+from kpr.transports.amqp.bus import TOO_LARGE, BusFault
 from kpr.transports.amqp.settings import AmqpSettings
 from kpr.transports.amqp.tls import tls_context
 from kpr.transports.amqp.wire import Wire, text_of
@@ -50,7 +51,6 @@ _CODES = {
     540: "amqp:not-implemented",
     541: "amqp:internal-error",
 }
-_TOO_LARGE = "message size"
 
 
 class Amqp091Bus:
@@ -147,7 +147,7 @@ class Amqp091Bus:
         finally:
             _close(channel)
 
-    def take(self, queue: str) -> Iterator[Taken091]:
+    def take(self, queue: str, expected: int | None = None) -> Iterator[Taken091]:  # noqa: ARG002  (basic.get tells)
         """One message at a time, until the queue is empty. What was not settled by then goes back into it."""
         with self._asking() as channel:
             while True:
@@ -186,7 +186,7 @@ def _faults() -> Iterator[None]:
 def fault_of(error: Exception) -> BusFault:
     """What a pika exception means."""
     if isinstance(error, ChannelClosedByBroker | ConnectionClosedByBroker):
-        too_large = error.reply_code == 406 and _TOO_LARGE in error.reply_text
+        too_large = error.reply_code == 406 and TOO_LARGE in error.reply_text
         condition = _CODES[311] if too_large else _CODES.get(error.reply_code, "amqp:connection:forced")
         return BusFault(condition, error.reply_text)
     for kind, condition in _KINDS:
@@ -202,6 +202,7 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (NackError, "nacked"),
     (ConnectionBlockedTimeout, "blocked"),
     (ProbableAuthenticationError, "amqp:unauthorized-access"),
+    (ProbableAccessDeniedError, "amqp:unauthorized-access"),  # a virtual host that is not there, or not ours
 )
 
 
@@ -247,8 +248,8 @@ def _wire(properties: Any) -> Wire:
         message_id=text_of(properties.message_id),
         to=said.pop("to", ""),
         subject=said.pop("subject", ""),
-        reply_to=properties.reply_to,
-        correlation_id=properties.correlation_id,
-        content_type=properties.content_type,
+        reply_to=text_of(properties.reply_to) or None,  # pika gives bytes where it is no text
+        correlation_id=text_of(properties.correlation_id) or None,
+        content_type=text_of(properties.content_type) or None,
         properties=said,
     )

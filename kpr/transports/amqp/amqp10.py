@@ -7,6 +7,7 @@ same order of settlement as the profile's: the broker forgets a message only aft
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ _LONG_BINARY = b"\xb0"
 #: A queue from which nothing comes for so long counts as read to its end; what comes later is there next time.
 _QUIET_SECONDS = 0.5
 
-#: Targets and sources by address format (amqp.md s. 1.4); names are percent-encoded.
+#: Targets and sources by address format (amqp.md s. 1.4).
 _ADDRESSES = {
     "v1": ("/exchange/{exchange}/{queue}", "/amq/queue/{queue}"),
     "v2": ("/exchanges/{exchange}/{queue}", "/queues/{queue}"),
@@ -85,7 +86,7 @@ class Amqp10Bus:
             version = re.search(r" (\d+)", self.product())
             wanted = "v2" if version and int(version[1]) >= 4 else "v1"
         pattern = _ADDRESSES[wanted][0 if target else 1]
-        return pattern.format(exchange=quote(self._settings.exchange, safe=""), queue=quote(queue, safe=""))
+        return pattern.format(exchange=_escaped(self._settings.exchange, wanted), queue=_escaped(queue, wanted))
 
     def _link(self, line: Line, queue: str, *, target: bool) -> Any:
         """A link that the broker has taken; the same one as long as it lives."""
@@ -139,15 +140,18 @@ class Amqp10Bus:
         with line.lock:
             self._link(line, queue, target=False)
 
-    def take(self, queue: str) -> Iterator[Taken10]:
-        """One message at a time, until nothing more comes. What was not settled by then goes back into the queue."""
+    def take(self, queue: str, expected: int | None = None) -> Iterator[Taken10]:
+        """As many as are expected, or until nothing more comes. What was not settled then goes back into the queue."""
+        if expected == 0:
+            return
         line = self._opened()
         with line.lock:
             link = self._link(line, queue, target=False)
+        patience = _QUIET_SECONDS if expected is None else self._settings.timeout_seconds
         try:
-            while True:
+            for _ in itertools.count() if expected is None else range(expected):
                 with line.lock:
-                    taken = _next(line, link)
+                    taken = _next(line, link, patience)
                 if taken is None:
                     return
                 yield taken
@@ -161,6 +165,11 @@ class Amqp10Bus:
             link.close()
             link.session.close()
             line.flush()
+
+
+def _escaped(name: str, address_format: str) -> str:
+    """v2 is percent-encoded; v1 knows that sign for a slash alone, and takes any other as part of the name (measured)."""
+    return quote(name, safe="") if address_format == "v2" else name.replace("/", "%2F")
 
 
 def _head(wire: Wire, size: int) -> bytes:
@@ -226,14 +235,14 @@ class Taken10:
             self.line.flush()
 
 
-def _next(line: Line, link: Any) -> Taken10 | None:
+def _next(line: Line, link: Any, patience: float) -> Taken10 | None:
     """The next whole message; None when none comes for a while.
 
     Draining the link would tell at once that there is none, but crashes the channel of RabbitMQ 3.10 (measured).
     """
     if link.credit == 0:
         link.flow(1)
-    if not line.within(_QUIET_SECONDS, lambda: _has_bytes(link), link, link.session):
+    if not line.within(patience, lambda: _has_bytes(link), link, link.session):
         return None
     pieces = [link.recv(link.current.pending)]
     while link.current.partial:
@@ -250,14 +259,23 @@ def _has_bytes(link: Any) -> bool:
 
 
 def _decoded(raw: bytes) -> tuple[Wire, bytes]:
-    """The message; what no AMQP 1.0 reader understands is a wire without anything, its raw bytes as its body."""
+    """The message; what cannot be read is a wire without anything, its raw bytes as its body.
+
+    proton takes garbage for a message without a body section, and lets Python's own errors out for a text that is no
+    UTF-8 or a map that is none (measured): one such message must not keep all others from being read.
+    """
     message = proton.Message()
     try:
         message.decode(raw)
-    except proton.ProtonException:
+        wire = _wire(message)
+    except (proton.ProtonException, ValueError, TypeError, AttributeError):
         return Wire("", "", ""), raw
+    return wire, raw if message.body is None else _bytes(message.body)
+
+
+def _wire(message: Any) -> Wire:
     content_type = text_of(message.content_type)
-    wire = Wire(
+    return Wire(
         message_id=text_of(message.id),
         to=text_of(message.address),
         subject=text_of(message.subject),
@@ -266,10 +284,9 @@ def _decoded(raw: bytes) -> tuple[Wire, bytes]:
         content_type=None if content_type in ("", "None") else content_type,  # an absent one reads back as "None"
         properties={text_of(name): text_of(value) for name, value in (message.properties or {}).items()},
     )
-    return wire, _bytes(message.body)
 
 
 def _bytes(body: Any) -> bytes:
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body)
-    return b"" if body is None else text_of(body).encode()
+    return text_of(body).encode()

@@ -7,6 +7,9 @@ from typing import BinaryIO, Protocol
 
 from kpr.transports.amqp.wire import Wire
 
+#: How RabbitMQ's words for a failed precondition begin to speak of a message that is too large.
+TOO_LARGE = "message size"
+
 
 class BusFault(Exception):
     """Something went wrong on the bus. ``condition`` is a key of outcomes.yaml; the broker's own words stay inside."""
@@ -43,8 +46,11 @@ class Bus(Protocol):
         """Hand over; returns only when the broker has taken it on the queue."""
         ...
 
-    def take(self, queue: str) -> Iterator[Taken]:
-        """What waits in the queue now, oldest first, one unsettled message after the other."""
+    def take(self, queue: str, expected: int | None = None) -> Iterator[Taken]:
+        """What waits in the queue now, oldest first, one unsettled message after the other.
+
+        ``expected``: how many the broker says that there are, where it says so.
+        """
         ...
 
     def check_target(self, queue: str) -> int | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import proton
 
-from kpr.transports.amqp.bus import BusFault
+from kpr.transports.amqp.bus import TOO_LARGE, BusFault
 from kpr.transports.amqp.settings import AmqpSettings
 from kpr.transports.amqp.tls import connected_socket
 
@@ -77,18 +77,18 @@ class Line:
     def _fail_if_closed(self, *endpoints: Any) -> None:
         for endpoint in (*endpoints, self.connection):
             if endpoint.state & proton.Endpoint.REMOTE_CLOSED:
-                raise _fault(endpoint.remote_condition, "amqp:link:detach-forced")
+                raise _fault(_condition(endpoint), "amqp:link:detach-forced")
         if self._transport.closed:
             raise _fault(self._transport.condition, "connection-lost")
 
     def _turn(self, wait: float) -> None:
         """Move bytes once in both directions, waiting so long for the network."""
         pending = self._transport.pending()
-        if not self._has_waiting():
-            readable, writable, _ = select.select([self._socket], [self._socket] if pending > 0 else [], [], wait)
-        else:
-            readable, writable = [self._socket], [self._socket] if pending > 0 else []
         try:
+            if not self._has_waiting():
+                readable, writable, _ = select.select([self._socket], [self._socket] if pending > 0 else [], [], wait)
+            else:
+                readable, writable = [self._socket], [self._socket] if pending > 0 else []
             if writable:
                 self._write(pending)
             if readable:
@@ -119,8 +119,10 @@ class Line:
             self._transport.close_tail()
 
     def flush(self) -> None:
-        """Everything that was said is on the network."""
+        """Everything that was said is on the network; BusFault when it is not, and never will be."""
         self.until(lambda: self._transport.pending() <= 0)
+        if self._transport.pending() < 0:
+            raise _fault(self._transport.condition, "connection-lost")
 
     def is_open(self) -> bool:
         """Whether it can still be used, as far as one knows."""
@@ -161,5 +163,17 @@ class Line:
         self._socket.close()
 
 
+def _condition(endpoint: Any) -> Any:
+    try:
+        return endpoint.remote_condition
+    except UnicodeDecodeError:  # 3.x repeats a name that is not ASCII as Latin-1 (measured)
+        return proton.Condition("amqp:invalid-field")
+
+
 def _fault(condition: Any, otherwise: str) -> BusFault:
-    return BusFault(condition.name, condition.description or "") if condition else BusFault(otherwise)
+    if not condition:
+        return BusFault(otherwise)
+    said = condition.description or ""
+    # RabbitMQ 3.x has no better name for it
+    too_large = condition.name == "amqp:precondition-failed" and TOO_LARGE in said
+    return BusFault("amqp:link:message-size-exceeded" if too_large else condition.name, said)

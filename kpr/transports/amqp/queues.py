@@ -5,6 +5,7 @@ AMQP 1.0 can tell neither. Where the broker refuses to say, nobody knows, and th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -32,17 +33,31 @@ class QueueLook:
 
 
 def look_at(settings: AmqpSettings, queue: str) -> QueueLook:
-    """Ask the broker about one queue, on a connection of its own. Never raises: not knowing is an answer."""
+    """Ask the broker about one queue."""
+    return look_at_all(settings, [queue])[queue]
+
+
+def look_at_all(settings: AmqpSettings, queues: Iterable[str]) -> dict[str, QueueLook]:
+    """Ask the broker about queues, on a connection of its own. Never raises: not knowing is an answer."""
+    asked = list(queues)
     try:
         connection = pika.BlockingConnection(parameters(settings))
     except (AMQPError, OSError):
-        return QueueLook(Presence.UNKNOWN)
+        return dict.fromkeys(asked, QueueLook(Presence.UNKNOWN))
     try:
-        found = connection.channel().queue_declare(queue, passive=True)
+        return {queue: _look(connection, queue) for queue in asked}
+    finally:
+        if connection.is_open:
+            connection.close()
+
+
+def _look(connection: pika.BlockingConnection, queue: str) -> QueueLook:
+    """One queue, on a channel of its own: an answer of "no" closes it."""
+    try:
+        channel = connection.channel()
+        found = channel.queue_declare(queue, passive=True)
+        channel.close()
         return QueueLook(Presence.THERE, found.method.message_count)
     except (AMQPError, OSError) as error:
         missing = fault_of(error).condition == "amqp:not-found"
         return QueueLook(Presence.MISSING if missing else Presence.UNKNOWN)
-    finally:
-        if connection.is_open:
-            connection.close()

@@ -19,7 +19,7 @@ from kpr.log import get_log
 from kpr.transports.amqp.bus import Bus, BusFault, Taken
 from kpr.transports.amqp.error_forms import error_message
 from kpr.transports.amqp.outcomes import as_error, with_retries
-from kpr.transports.amqp.queues import Presence, look_at
+from kpr.transports.amqp.queues import Presence, look_at, look_at_all
 from kpr.transports.amqp.settings import AmqpSettings
 from kpr.transports.amqp.wire import Stamp, Wire, from_wire, to_wire
 from kpr.transports.seam import Envelope, ErrorForm, Fault
@@ -51,7 +51,8 @@ class AmqpTransport:
     def report(self, fault: Fault, of: Envelope, form: ErrorForm = ErrorForm.SPEC) -> None:
         """Put an error message on the sender's error queue; nothing when there is nobody to tell, or it is an error."""
         sender = self.book.find(of.from_her_id)
-        if of.fault is not None or sender is None or sender.addresses.error is None:
+        nobody = of.fault is not None or of.from_her_id == self.own_her_id
+        if nobody or sender is None or sender.addresses.error is None:
             return
         # The same message gives the same error message, so that a kill between two steps tells it once.
         message_id = str(uuid5(NAMESPACE_URL, f"{self.own_her_id}/error/{of.message_id}/{fault.condition}"))
@@ -98,15 +99,24 @@ class AmqpTransport:
     def receive(self) -> Iterator[AmqpMessage]:
         """What waits in each queue. A queue that cannot be read is told of when the others have been read."""
         fault: BusFault | None = None
-        for came_by, queue in self.own_queues().items():
+        queues = self.own_queues()
+        expected = self._expected(list(queues.values()))
+        for came_by, queue in queues.items():
             try:
-                for taken in self.bus.take(queue):
+                for taken in self.bus.take(queue, expected.get(queue)):
                     yield AmqpMessage(from_wire(taken.wire, came_by, taken.body), taken)
             except BusFault as error:
                 _log.warning("a queue could not be read", queue=came_by, condition=error.condition)
                 fault = fault or error
         if fault is not None:
             raise as_error(fault)
+
+    def _expected(self, queues: list[str]) -> dict[str, int]:
+        """How many messages wait in each queue, where the broker tells: AMQP 1.0 has no word for "there is no more"."""
+        if self.settings.dialect != "amqp10":
+            return {}
+        looks = look_at_all(self.settings, queues)
+        return {queue: look.waiting for queue, look in looks.items() if look.waiting is not None}
 
     def close(self) -> None:
         """Close the connection."""

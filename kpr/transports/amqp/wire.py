@@ -161,4 +161,6 @@ def text_of(value: Any) -> str:
     """A property as text: whatever type the sender gave it."""
     if isinstance(value, bytes | memoryview):
         return bytes(value).decode("utf-8", "replace")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(int(value))  # proton's number types call themselves "ulong(5)"
     return "" if value is None else str(value)
