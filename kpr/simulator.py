@@ -47,6 +47,17 @@ def make_place(folder: Path, new: NewPlace) -> Path:
         raise BadSettings(
             "There is a settings file already.", place=settings.name, remedy="Edit it, or choose another folder."
         )
+    folder.mkdir(parents=True, exist_ok=True)
+    if new.environment == "simulator":
+        _make_keys(folder)
+        MasterKey.make(folder / "register" / "keys" / "register.key")
+    MasterKey.make(folder / "keys" / "municipality.key")
+    write_settings(folder, new)
+    return settings
+
+
+def write_settings(folder: Path, new: NewPlace) -> None:
+    """The settings of both sides, for keys that lie there."""
     year = load_year(new.data_year)
     simulated = new.environment == "simulator"
     receiver = _REGISTER if simulated else ("", year.receiver_production.value)
@@ -66,14 +77,11 @@ def make_place(folder: Path, new: NewPlace) -> Path:
         "clock_file": "clock" if new.clock else "",
         "bus": new.bus,
     }
-    folder.mkdir(parents=True, exist_ok=True)
     if simulated:
-        _make_keys(folder)
-        _make_register(folder / "register", new, year.receiver_name.value)
-    MasterKey.make(folder / "keys" / "municipality.key")
+        _write_register(folder / "register", new, year.receiver_name.value)
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, autoescape=False)  # noqa: S701  (YAML, not HTML)
-    settings.write_text(templates.get_template("settings_template.yaml").render(values), encoding="utf-8")
-    return settings
+    text = templates.get_template("settings_template.yaml").render(values)
+    (folder / "kpr.yaml").write_text(text, encoding="utf-8")
 
 
 def _make_keys(folder: Path) -> None:
@@ -94,8 +102,7 @@ def _pair(authority: Identity, name: str, purpose: Purpose, own: Path, other: Pa
     other.write_bytes(certificate.read_bytes())
 
 
-def _make_register(folder: Path, new: NewPlace, service_name: str) -> None:
-    MasterKey.make(folder / "keys" / "register.key")
+def _write_register(folder: Path, new: NewPlace, service_name: str) -> None:
     settings: dict[str, Any] = {
         "organisation_name": "Registereier (stedfortreder)",
         "organisation_her_id": _REGISTER[0],

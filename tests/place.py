@@ -18,7 +18,7 @@ from kpr.calendar import OSLO
 from kpr.clock import set_file_clock
 from kpr.registry.register import Register
 from kpr.registry.settings import load_register_settings
-from kpr.simulator import NewPlace, make_place
+from kpr.simulator import NewPlace, make_place, write_settings
 from kpr.simulator_bus import SimulatedBus
 from kpr.steps.collect import collect
 from kpr.steps.report import prepare, send_approved
@@ -32,11 +32,11 @@ START = datetime(2021, 1, 7, 10, tzinfo=OSLO)
 
 
 @cache
-def _template(bus: SimulatedBus | None) -> Path:
+def _template() -> Path:
     """A place with keys, made once: making eight RSA keys takes longer than most tests."""
     folder = Path(tempfile.mkdtemp(prefix="kpr-place-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    make_place(folder, NewPlace(clock=True, bus=bus))
+    make_place(folder, NewPlace(clock=True))
     return folder
 
 
@@ -51,7 +51,9 @@ class Place:
     bus: SimulatedBus | None = None
 
     def __post_init__(self) -> None:
-        shutil.copytree(_template(self.bus), self.folder, dirs_exist_ok=True)
+        shutil.copytree(_template(), self.folder, dirs_exist_ok=True)
+        if self.bus is not None:
+            write_settings(self.folder, NewPlace(clock=True, bus=self.bus))
         self.settings = self.folder / "kpr.yaml"
         register = self.folder / "register"
         scenario = {"app_rec_version": self.version, "plays": self.plays}

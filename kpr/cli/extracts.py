@@ -1,4 +1,8 @@
-"""``kpr check``: the dry run. Reads an extract, shows everything at once, sends nothing."""
+"""``kpr check``: the dry run. Reads an extract, shows everything at once, sends nothing.
+
+The word ``connection`` in the place of an extract asks about the way to the register instead; a folder of that name is
+``./connection``.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,10 @@ from kpr.checks.facts import fact_json
 from kpr.checks.prediction import lost_persons
 from kpr.checks.rules import findings
 from kpr.checks.run import check as run_check
+from kpr.cli.connection import check_connection
 from kpr.cli.output import out, print_json, progress_bar
 from kpr.cli.setup import Json
-from kpr.errors import Blocked
+from kpr.errors import BadSettings, Blocked
 from kpr.messages.shape import iplos_shape
 from kpr.report.page import findings_page, place_texts
 from kpr.settings import load_settings
@@ -35,8 +40,13 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    path: Annotated[
-        Path | None, typer.Argument(help="IPLOS-fil, eller mappe med tabeller. Uten: som i innstillingene.")
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PATH",
+            help="IPLOS-fil, eller mappe med tabeller; uten: som i innstillingene. Ordet «connection»: kontroller"
+            " forbindelsen i stedet (en mappe som heter det: ./connection).",
+        ),
     ] = None,
     ident: Annotated[Path | None, typer.Option(help="Identfilen, når den ikke ligger ved siden av.")] = None,
     year: Annotated[int | None, typer.Option(help="Rapporteringsår (2020 når ingenting er sagt).")] = None,
@@ -45,7 +55,14 @@ def check(
     places: Annotated[int, typer.Option(help="Steder å vise per regel.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Kontroller et uttrekk. Ingenting sendes; alt vises på én gang. Sluttkode 3 når noe ville stanset innsendingen."""
+    """Kontroller et uttrekk. Ingenting sendes; alt vises på én gang. Sluttkode 3 når noe ville stanset innsendingen.
+
+    «kpr check connection» ser før sesongen om alt for å sende er på plass; sluttkodene står i docs/connection.md.
+    """
+    if what == "connection":
+        _only_settings(ident, year, html)
+        check_connection(settings, as_json=as_json)
+    path = Path(what) if what is not None else None
     spec, data_year, options, modes = _what(path, ident, year, settings)
     with progress_bar(quiet=as_json) as progress:
         progress("les uttrekket", 0, 0)
@@ -62,6 +79,16 @@ def check(
     if checked.result.blocked:
         raise (
             Blocked("Funn stanser innsendingen. Ingenting er sendt.") if not as_json else typer.Exit(Blocked.exit_code)
+        )
+
+
+def _only_settings(*others: object) -> None:
+    """The connection is the settings', so the options of an extract would do nothing."""
+    if any(other is not None for other in others):
+        raise BadSettings(
+            "The connection check takes --settings and --json only.",
+            place="kpr check connection",
+            remedy="Leave the other options out; a folder of that name is ./connection.",
         )
 
 

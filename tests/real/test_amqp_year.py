@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+
+pytest.importorskip("proton", reason="the extra amqp10 is not installed (sh scripts/install-amqp10)")
+from broker_fixture import Rabbit
 from place import Place
 
 from kpr.address_book import load_address_book
-from kpr.demo.broker import Broker, find_rabbitmq, give_bus
+from kpr.demo.broker import Broker
 from kpr.demo.runner import Steps
 from kpr.demo.year import Demo
 from kpr.errors import TransportRefused
@@ -25,36 +27,21 @@ from kpr.store import MessageKind
 from kpr.transports.amqp.transport import AmqpTransport
 from kpr.transports.seam import Envelope
 
-pytestmark = pytest.mark.skipif(
-    find_rabbitmq() is None, reason="RabbitMQ is not installed (apt-get install rabbitmq-server)"
-)
-
 #: Ids that occur nowhere else; the persons who get them are the first of the extract.
 CANARIES = tuple(made for serial in range(1, 20) if (made := make_synthetic(date(1931, 5, 17), serial)))
 OURS, REGISTER = "8000002", "8000004"
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """One broker for this file."""
-    with Broker(tmp_path_factory.mktemp("broker")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def module_bus(broker: Broker) -> SimulatedBus:
-    """Exchange, queues and users of the simulator."""
-    return give_bus(broker)
+@pytest.fixture
+def broker(rabbit: Rabbit) -> Broker:
+    """The broker behind the bus."""
+    return rabbit.broker
 
 
 @pytest.fixture(params=["amqp10", "amqp091"])
-def bus(request: pytest.FixtureRequest, broker: Broker, module_bus: SimulatedBus) -> SimulatedBus:
-    """The bus in each dialect, its queues empty."""
-    if request.param == "amqp10":
-        pytest.importorskip("proton", reason="the extra amqp10 is not installed")
-    for queue in module_bus.queues():
-        broker.purge(queue)
-    return replace(module_bus, dialect=request.param)
+def bus(request: pytest.FixtureRequest, rabbit: Rabbit) -> SimulatedBus:
+    """Exchange and queues of this test alone, in each dialect."""
+    return rabbit.bus(request.param)
 
 
 def waiting(broker: Broker, bus: SimulatedBus) -> dict[str, int]:
@@ -176,7 +163,7 @@ def test_an_address_that_does_not_exist_is_told_and_sent_when_mended(
     made = Place(tmp_path, bus=bus)
     book = made.folder / "addresses.yaml"
     right = book.read_text("utf-8")
-    book.write_text(right.replace("8000004_async", "8000004_gone"), "utf-8")
+    book.write_text(right.replace(bus.register_queue, "reg0_gone"), "utf-8")
     with pytest.raises(TransportRefused, match="ingen kø"):
         made.report()
     before = ids(made)[MessageKind.IDENT]
@@ -209,8 +196,6 @@ def test_the_register_reports_what_it_cannot_decrypt(tmp_path: Path, broker: Bro
 
 def test_dead_letters_are_read_as_what_they_are(tmp_path: Path, broker: Broker, bus: SimulatedBus) -> None:
     """A receipt that ended on the dead-letter queue still counts, and an error report there is still read."""
-    if bus.dialect == "amqp10":
-        pytest.importorskip("proton")
     made = Place(tmp_path, bus=bus)
     made.report()
     made.register()
