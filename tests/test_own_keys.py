@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from place import Place
 from kpr.errors import BadCertificate
 from kpr.security.certificates import Purpose, load_identity
 from kpr.security.throwaway import make_authority, make_identity, write_identity
+from kpr.steps.watch import watch
 
 
 def _change_keys(made: Place, **values: str | None) -> None:
@@ -76,3 +78,17 @@ def test_answers_for_the_replaced_certificate_are_read_while_it_is_kept(tmp_path
     came = made.collect()
     assert came.get("receipt: POSITIVE", 0) == (2 if keeps_former else 0)
     assert came.get("unreadable", 0) == (0 if keeps_former else 2)
+
+
+def test_watch_tells_of_a_certificate_that_ends_before_the_register_closes(tmp_path: Path) -> None:
+    """Each day until it is replaced: which setting, when it ends, and what to do; and nothing of who it belongs to."""
+    made = Place(tmp_path)
+    keys = made.folder / "keys"
+    ends = datetime(2021, 2, 1, tzinfo=UTC)
+    short = make_identity(make_authority(), "Noen Bestemt AS", Purpose.SIGN, valid_to=ends)
+    write_identity(short, keys / "sign.pem", keys / "sign.key")
+    with made.open() as place:
+        [alarm] = watch(place)
+    assert alarm.id == "certificate:keys.signing_certificate:30"
+    assert "før siste frist" in alarm.text.nb
+    assert "Noen Bestemt" not in alarm.text.nb + alarm.text.en

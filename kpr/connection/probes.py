@@ -21,7 +21,7 @@ from pika.exceptions import AMQPError
 from pydantic import SecretStr
 
 from kpr.address_book import AddressBook, load_address_book, queue_name
-from kpr.connection.facts import BusFacts, CertificateFacts, ClockFacts, Facts, FolderFacts, QueueFacts, Role
+from kpr.connection.facts import NOT_SEEN, BusFacts, CertificateFacts, ClockFacts, Facts, FolderFacts, QueueFacts, Role
 from kpr.errors import BadInput, BadSettings, KprError
 from kpr.progress import Progress, silent
 from kpr.security.certificates import Identity, Purpose, load_certificate, load_identity
@@ -29,7 +29,7 @@ from kpr.security.trust_settings import Checked
 from kpr.settings import Settings
 from kpr.transports.amqp.amqp091 import fault_of, parameters
 from kpr.transports.amqp.bus import Bus, BusFault
-from kpr.transports.amqp.queues import Presence, look_at
+from kpr.transports.amqp.queues import Presence, QueueLook, look_at_all
 from kpr.transports.amqp.settings import AmqpSettings
 from kpr.transports.amqp.tls import connected_socket
 from kpr.transports.amqp.transport import open_bus
@@ -113,16 +113,24 @@ def _ask_opened(bus: Bus, settings: AmqpSettings, facts: BusFacts, queues: dict[
         return replace(facts, login=fault.condition)
     except AMQPConnectorException:
         return replace(facts, login="timeout")
-    asked = tuple(_ask_queue(bus, settings, role, name) for role, name in queues.items())
+    looks = _looks(settings, queues)
+    asked = tuple(_ask_queue(bus, QueueFacts(role, name, look=looks[name])) for role, name in queues.items())
     return replace(facts, product=product, exchange=_exchange(settings), queues=asked)
 
 
-def _ask_queue(bus: Bus, settings: AmqpSettings, role: Role, name: str) -> QueueFacts:
-    facts = QueueFacts(role, name, look=look_at(settings, name))
+def _looks(settings: AmqpSettings, queues: dict[Role, str]) -> dict[str, QueueLook]:
     try:
-        if role is Role.RECEIVER:
-            return replace(facts, largest=bus.check_target(name))
-        bus.check_source(name)
+        return look_at_all(settings, queues.values())
+    except AMQPConnectorException:
+        return dict.fromkeys(queues.values(), NOT_SEEN)
+
+
+def _ask_queue(bus: Bus, facts: QueueFacts) -> QueueFacts:
+    """Open the way to the receiver's queue, or from one of ours."""
+    try:
+        if facts.role is Role.RECEIVER:
+            return replace(facts, largest=bus.check_target(facts.name))
+        bus.check_source(facts.name)
     except BusFault as fault:
         return replace(facts, condition=fault.condition)
     return facts
@@ -257,4 +265,6 @@ def _host_and_port(server: str) -> tuple[str, int]:
     host, colon, port = server.rpartition(":")
     if not colon or (":" in host and not host.endswith("]")):
         return server.strip("[]"), _NTP
+    if not 0 < int(port) < 1 << 16:
+        raise ValueError(port)
     return host.strip("[]"), int(port)

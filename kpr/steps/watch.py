@@ -1,9 +1,14 @@
-"""Watch: ask the clock what is late, move what is overdue, and say what to do. Never sends anything."""
+"""Watch: ask the clock what is late, move what is overdue, and say what to do. Never sends anything.
+
+Certificates that end soon, or before the register closes, are told of as well (90, 30 and 7 days before).
+"""
 
 from __future__ import annotations
 
 from kpr.conversation import IdentEvent, IdentLeg, ReceiptEvent, ReceiptLeg, SubmissionState
+from kpr.errors import BadInput
 from kpr.overdue import Alarm, Lateness, ident_alarm, ident_lateness, receipt_alarm, receipt_lateness
+from kpr.security.expiry import warnings_before_expiry
 from kpr.steps.workplace import Workplace
 from kpr.store import Message, MessageKind, Submission
 
@@ -18,7 +23,17 @@ def watch(place: Workplace) -> list[Alarm]:
         if submission.state in _WAITING and place.store.messages(submission.id):
             alarms.append(_watch_receipt(place, place.store.message(submission.id, MessageKind.IPLOS)))
             alarms.append(_watch_ident(place, submission))
-    return [alarm for alarm in alarms if alarm is not None]
+    return [alarm for alarm in alarms if alarm is not None] + _watch_certificates(place)
+
+
+def _watch_certificates(place: Workplace) -> list[Alarm]:
+    last = place.year.milestone("absolute_last")
+    try:
+        named = place.named_certificates()
+    except BadInput:  # whoever sends is told; here the clock is asked
+        return []
+    warnings = warnings_before_expiry(named, place.clock(), last.date if last else None)
+    return [Alarm(f"certificate:{each.name}:{each.threshold}", Lateness.WARNING, each.text) for each in warnings]
 
 
 def _watch_receipt(place: Workplace, message: Message) -> Alarm | None:

@@ -76,11 +76,15 @@ class Workplace:
     @cached_property
     def signing_identity(self) -> Identity:
         """Our signing certificate with its key, valid now."""
-        keys = self.settings.keys
-        identity = load_identity(keys.signing_certificate, keys.signing_key, keys.signing_password or keys.password)
+        identity = self._own_signing
         check_certificate(identity.certificate, Purpose.SIGN, self.clock())
         self.check_trust(identity.certificate, identity.chain)
         return identity
+
+    @cached_property
+    def _own_signing(self) -> Identity:
+        keys = self.settings.keys
+        return load_identity(keys.signing_certificate, keys.signing_key, keys.signing_password or keys.password)
 
     @cached_property
     def decryption_identities(self) -> tuple[Identity, ...]:
@@ -100,20 +104,27 @@ class Workplace:
     @cached_property
     def register_encryption_certificate(self) -> x509.Certificate:
         """The register's encryption certificate, valid now."""
-        path = self.settings.keys.register_encryption_certificate
-        certificate = load_certificate(path) if path else self._receiver_entry().encryption()
-        check_certificate(certificate, Purpose.ENCRYPT, self.clock())
-        self.check_trust(certificate)
-        return certificate
+        return self._valid_register_certificate(Purpose.ENCRYPT)
 
     @cached_property
     def register_signing_certificate(self) -> x509.Certificate:
         """The certificate that the register signs with, valid now."""
-        path = self.settings.keys.register_signing_certificate
-        certificate = load_certificate(path) if path else self._receiver_entry().signing()
-        check_certificate(certificate, Purpose.SIGN, self.clock())
+        return self._valid_register_certificate(Purpose.SIGN)
+
+    def _valid_register_certificate(self, purpose: Purpose) -> x509.Certificate:
+        certificate = self._register_certificate(purpose)
+        check_certificate(certificate, purpose, self.clock())
         self.check_trust(certificate)
         return certificate
+
+    def _register_certificate(self, purpose: Purpose) -> x509.Certificate:
+        """As the settings name it, or as the address book has it."""
+        keys = self.settings.keys
+        if purpose is Purpose.ENCRYPT:
+            path = keys.register_encryption_certificate
+            return load_certificate(path) if path else self._receiver_entry().encryption()
+        path = keys.register_signing_certificate
+        return load_certificate(path) if path else self._receiver_entry().signing()
 
     def check_trust(self, certificate: x509.Certificate, chain: Sequence[x509.Certificate] = ()) -> Checked:
         """Whether it leads to a root that we trust and is not revoked. RevocationUnknown: to be tried again."""
@@ -122,6 +133,15 @@ class Workplace:
         from kpr.security.trust import check_trust  # takes half a second to import
 
         return check_trust(certificate, chain, self.settings.trust, self.clock())
+
+    def named_certificates(self) -> dict[str, x509.Certificate]:
+        """All certificates in use, by the setting that names each. BadInput when one cannot be loaded."""
+        return {
+            "keys.signing_certificate": self._own_signing.certificate,
+            "keys.decryption_certificate": self.decryption_identity.certificate,
+            "keys.register_encryption_certificate": self._register_certificate(Purpose.ENCRYPT),
+            "keys.register_signing_certificate": self._register_certificate(Purpose.SIGN),
+        }
 
     def _receiver_entry(self) -> Entry:
         if self.address_book is None:

@@ -116,17 +116,27 @@ def test_an_error_report_is_mended_and_the_same_message_sent_again(
     assert waiting(broker, bus) == {}
 
 
-def test_every_other_fault_of_the_scenario_is_survived(tmp_path: Path, broker: Broker, bus: SimulatedBus) -> None:
-    """A doubled receipt, one for nobody, an unreadable one and a contradiction: kept, told, and never looped."""
-    plays = [
-        {"type": "ident", "double": True, "unknown_original": True},
-        {"type": "iplos", "unreadable": True, "late_hours": 0},
-    ]
-    made = Place(tmp_path, plays, bus=bus)
+@pytest.mark.parametrize(
+    ("play", "kind", "state"),
+    [
+        ({"double": True}, "receipt: the same again", "ACCEPTED"),
+        ({"contradict": True}, "receipt: CONTRADICTION", "ACCEPTED"),
+        ({"unreadable": True}, "unreadable", "AWAITING"),
+        ({"unknown_original": True}, "receipt: unknown message", "AWAITING"),
+        ({"unknown_sender": True}, "receipt: wrong addresses", "AWAITING"),
+        ({"silent": True}, "ident e-mail: FEEDBACK_OK", "AWAITING"),
+        ({"part": "T99", "detail": "x"}, "receipt: POSITIVE_PART", "AWAITING"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_every_fault_of_a_receipt_is_kept_told_and_never_looped(
+    tmp_path: Path, broker: Broker, bus: SimulatedBus, play: dict[str, str], kind: str, state: str
+) -> None:
+    """What comes is counted for what it is, the state is the same as over a folder, and the queues are empty."""
+    made = Place(tmp_path, [{"type": "iplos", **play}], bus=bus)
     made.report()
-    came = made.exchange()
-    assert came["unreadable"] == 1
-    assert made.status().state == "AWAITING"
+    assert made.exchange()[kind] == 1
+    assert made.status().state == state
     assert made.collect() == {}
     assert waiting(broker, bus) == {}
 

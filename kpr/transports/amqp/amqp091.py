@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -31,7 +30,7 @@ from pika.exceptions import (
 
 from kpr.transports.amqp.bus import TOO_LARGE, BusFault
 from kpr.transports.amqp.settings import AmqpSettings
-from kpr.transports.amqp.tls import tls_context
+from kpr.transports.amqp.tls import is_about_tls, tls_context
 from kpr.transports.amqp.wire import Wire, text_of
 
 logging.getLogger("pika").setLevel(logging.CRITICAL)  # it logs each lost connection at length; we tell it ourselves
@@ -192,7 +191,7 @@ def fault_of(error: Exception) -> BusFault:
     for kind, condition in _KINDS:
         if isinstance(error, kind):
             return BusFault(condition)
-    if any(isinstance(part, ssl.SSLError) for part in _causes(error)):
+    if any(is_about_tls(part) for part in _causes(error)):
         return BusFault("tls")
     return BusFault("connection-lost", type(error).__name__)
 

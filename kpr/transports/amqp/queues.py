@@ -5,6 +5,7 @@ AMQP 1.0 can tell neither. Where the broker refuses to say, nobody knows, and th
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -47,8 +48,9 @@ def look_at_all(settings: AmqpSettings, queues: Iterable[str]) -> dict[str, Queu
     try:
         return {queue: _look(connection, queue) for queue in asked}
     finally:
-        if connection.is_open:
-            connection.close()
+        with contextlib.suppress(AMQPError, OSError):
+            if connection.is_open:
+                connection.close()
 
 
 def _look(connection: pika.BlockingConnection, queue: str) -> QueueLook:

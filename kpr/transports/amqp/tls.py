@@ -37,9 +37,11 @@ def connected_socket(settings: AmqpSettings) -> socket.socket:
         return raw
     try:
         return context.wrap_socket(raw, server_hostname=settings.host)
-    except ssl.SSLError as error:
-        raw.close()
-        raise BusFault("tls", error.reason or "") from None
     except OSError as error:
         raw.close()
-        raise BusFault("connection-lost", type(error).__name__) from None
+        raise BusFault("tls" if is_about_tls(error) else "connection-lost", type(error).__name__) from None
+
+
+def is_about_tls(error: BaseException) -> bool:
+    """Whether the other side's certificate or TLS does not fit. Who hangs up in the handshake is only away."""
+    return isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
