@@ -5,7 +5,8 @@ probes.py       the edge: asks the bus, the folder, the issuers and the time ser
 judgement.py    from facts to findings with a sentence and an exit code; the rows stand in findings.yaml
 """
 
-from kpr.connection.judgement import ConnectionCode, ConnectionFinding, Severity, exit_code, judge, verdict
+from kpr.connection.findings import ConnectionCode, ConnectionFinding, Severity, exit_code, verdict
+from kpr.connection.judgement import judge
 from kpr.connection.probes import gather
 
 __all__ = ["ConnectionCode", "ConnectionFinding", "Severity", "exit_code", "gather", "judge", "verdict"]

@@ -17,7 +17,6 @@ import ntplib  # type: ignore[import-untyped]  # carries no types of its own
 import pika
 from cryptography import x509
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
-from pika.exceptions import AMQPError
 from pydantic import SecretStr
 
 from kpr.address_book import AddressBook, load_address_book, queue_name
@@ -27,7 +26,7 @@ from kpr.progress import Progress, silent
 from kpr.security.certificates import Identity, Purpose, load_certificate, load_identity
 from kpr.security.trust_settings import Checked
 from kpr.settings import Settings
-from kpr.transports.amqp.amqp091 import fault_of, parameters
+from kpr.transports.amqp.amqp091 import PIKA_ERRORS, fault_of, parameters
 from kpr.transports.amqp.bus import Bus, BusFault
 from kpr.transports.amqp.queues import Presence, QueueLook, look_at_all
 from kpr.transports.amqp.settings import AmqpSettings
@@ -35,8 +34,6 @@ from kpr.transports.amqp.tls import connected_socket
 from kpr.transports.amqp.transport import open_bus
 from kpr.transports.open import DirectorySettings
 
-#: How pika says that there is no connection; its time-out in the handshake is none of its own errors.
-_NO_CONNECTION = (AMQPError, AMQPConnectorException, OSError)
 #: A time server answers at once or not at all (assumed).
 _CLOCK_SECONDS = 5
 _NTP = 123
@@ -140,17 +137,17 @@ def _exchange(settings: AmqpSettings) -> Presence:
     """Asked over 0-9-1, as queues are looked at: on a connection of its own, and not knowing is an answer."""
     try:
         connection = pika.BlockingConnection(parameters(settings))
-    except _NO_CONNECTION:
+    except PIKA_ERRORS:
         return Presence.UNKNOWN
     try:
         connection.channel().exchange_declare(settings.exchange, passive=True)
-    except (AMQPError, OSError) as error:
+    except PIKA_ERRORS as error:
         missing = fault_of(error).condition == "amqp:not-found"
         return Presence.MISSING if missing else Presence.UNKNOWN
     else:
         return Presence.THERE
     finally:
-        with suppress(AMQPError, OSError):
+        with suppress(*PIKA_ERRORS):
             if connection.is_open:
                 connection.close()
 

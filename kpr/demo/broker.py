@@ -268,9 +268,15 @@ def give_bus(broker: Broker, dialect: str = "amqp10") -> SimulatedBus:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that are free now, all different."""
+    """Ports that are free now, all different, and none that a system hands out to clients (32768 and up, at least).
+
+    A client that happened to get one would keep the broker from starting, or from coming back after a kill.
+    """
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((_HOST, 0))
-        return [one.getsockname()[1] for one in sockets]
+        ports: list[int] = []
+        while len(ports) < count:
+            one = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                one.bind((_HOST, 20_000 + secrets.randbelow(12_000)))
+                ports.append(one.getsockname()[1])
+        return ports

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import (
     AMQPConnectionError,
     AMQPError,
@@ -25,6 +26,7 @@ from pika.exceptions import (
     NackError,
     ProbableAccessDeniedError,
     ProbableAuthenticationError,
+    StreamLostError,
     UnroutableError,
 )
 
@@ -173,12 +175,16 @@ def parameters(settings: AmqpSettings) -> pika.ConnectionParameters:
     )
 
 
+#: What pika raises when something is wrong with broker or network; a time-out in the handshake is none of its own.
+PIKA_ERRORS = (AMQPError, AMQPConnectorException, OSError)
+
+
 @contextlib.contextmanager
 def _faults() -> Iterator[None]:
     """pika's exceptions as faults of the bus."""
     try:
         yield
-    except (AMQPError, OSError) as error:
+    except PIKA_ERRORS as error:
         raise fault_of(error) from None
 
 
@@ -188,6 +194,10 @@ def fault_of(error: Exception) -> BusFault:
         too_large = error.reply_code == 406 and TOO_LARGE in error.reply_text
         condition = _CODES[311] if too_large else _CODES.get(error.reply_code, "amqp:connection:forced")
         return BusFault(condition, error.reply_text)
+    if isinstance(error, ProbableAuthenticationError | ProbableAccessDeniedError):
+        # pika guesses from how far it had come; a line that broke there says nothing about login or virtual host.
+        broke = StreamLostError.__name__ in str(error)
+        return BusFault("connection-lost" if broke else "amqp:unauthorized-access")
     for kind, condition in _KINDS:
         if isinstance(error, kind):
             return BusFault(condition)
@@ -200,8 +210,7 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (UnroutableError, "released"),
     (NackError, "nacked"),
     (ConnectionBlockedTimeout, "blocked"),
-    (ProbableAuthenticationError, "amqp:unauthorized-access"),
-    (ProbableAccessDeniedError, "amqp:unauthorized-access"),  # a virtual host that is not there, or not ours
+    (AMQPConnectorException, "timeout"),
 )
 
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import pika
-from pika.exceptions import AMQPError
 
-from kpr.transports.amqp.amqp091 import fault_of, parameters
+from kpr.transports.amqp.amqp091 import PIKA_ERRORS, fault_of, parameters
 from kpr.transports.amqp.settings import AmqpSettings
 
 
@@ -43,12 +42,12 @@ def look_at_all(settings: AmqpSettings, queues: Iterable[str]) -> dict[str, Queu
     asked = list(queues)
     try:
         connection = pika.BlockingConnection(parameters(settings))
-    except (AMQPError, OSError):
+    except PIKA_ERRORS:
         return dict.fromkeys(asked, QueueLook(Presence.UNKNOWN))
     try:
         return {queue: _look(connection, queue) for queue in asked}
     finally:
-        with contextlib.suppress(AMQPError, OSError):
+        with contextlib.suppress(*PIKA_ERRORS):
             if connection.is_open:
                 connection.close()
 
@@ -60,6 +59,6 @@ def _look(connection: pika.BlockingConnection, queue: str) -> QueueLook:
         found = channel.queue_declare(queue, passive=True)
         channel.close()
         return QueueLook(Presence.THERE, found.method.message_count)
-    except (AMQPError, OSError) as error:
+    except PIKA_ERRORS as error:
         missing = fault_of(error).condition == "amqp:not-found"
         return QueueLook(Presence.MISSING if missing else Presence.UNKNOWN)

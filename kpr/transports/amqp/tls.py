@@ -39,7 +39,8 @@ def connected_socket(settings: AmqpSettings) -> socket.socket:
         return context.wrap_socket(raw, server_hostname=settings.host)
     except OSError as error:
         raw.close()
-        raise BusFault("tls" if is_about_tls(error) else "connection-lost", type(error).__name__) from None
+        said = getattr(error, "reason", None) or type(error).__name__
+        raise BusFault("tls" if is_about_tls(error) else "connection-lost", said) from None
 
 
 def is_about_tls(error: BaseException) -> bool:
