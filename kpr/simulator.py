@@ -102,12 +102,19 @@ def _pair(authority: Identity, name: str, purpose: Purpose, own: Path, other: Pa
     other.write_bytes(certificate.read_bytes())
 
 
+def _way_to_register(folder: Path, bus: SimulatedBus | None) -> dict[str, Any]:
+    if bus is None:
+        return {"exchange_folder": "../exchange"}
+    return {"transport": write_bus_files(folder.parent, bus, _OURS, _REGISTER), "addresses": "addresses.yaml"}
+
+
 def _write_register(folder: Path, new: NewPlace, service_name: str) -> None:
     settings: dict[str, Any] = {
         "organisation_name": "Registereier (stedfortreder)",
         "organisation_her_id": _REGISTER[0],
         "service_name": service_name,
         "service_her_id": _REGISTER[1],
+        **_way_to_register(folder, new.bus),
         "state_folder": "state",
         "signing_certificate": "keys/sign.pem",
         "signing_key": "keys/sign.key",
@@ -125,11 +132,6 @@ def _write_register(folder: Path, new: NewPlace, service_name: str) -> None:
             }
         ],
     }
-    if new.bus is None:
-        settings["exchange_folder"] = "../exchange"
-    else:
-        settings["transport"] = write_bus_files(folder.parent, new.bus, _OURS, _REGISTER)
-        settings["addresses"] = "addresses.yaml"
     if new.clock:
         settings["clock_file"] = "../clock"
     text = (

@@ -72,12 +72,21 @@ class Register:
         return load_identity(self.settings.signing_certificate, self.settings.signing_key)
 
     def step(self, now: datetime) -> int:
-        """Take in what waits and send what is due; how many messages and answers that were. ``now`` is aware."""
-        taken = 0
-        for received in self.transport.receive():
-            self._take(received, now)
-            taken += 1
-        return taken + sum(self._send(due, now) for due in self.state.due(now))
+        """Take in what waits and send what is due; how many messages and answers that were. ``now`` is aware.
+
+        TransportError when a queue cannot be read; what could be done has been done by then.
+        """
+        taken, fault = 0, None
+        try:
+            for received in self.transport.receive():
+                self._take(received, now)
+                taken += 1
+        except TransportError as error:
+            fault = error
+        taken += sum(self._send(due, now) for due in self.state.due(now))
+        if fault is not None:
+            raise fault
+        return taken
 
     # -- what comes in ----------------------------------------------------------------------------------------------
 
