@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import BinaryIO
 
@@ -77,12 +78,13 @@ def _signed_stream(plain: BinaryIO, size: int, head: bytes, signer: Identity) ->
     if left or plain.read(1):
         raise BadMessage("The message changed while it was being protected.", remedy="Build it again.")
     signature = signer.private_key.sign(digest.finalize(), padding.PKCS1v15(), utils.Prehashed(hashes.SHA256()))
-    yield _signed_tail(signer, signature)
+    yield _before_signature(signer.certificate, signer.chain, len(signature)) + signature
 
 
 def _signed_head(size: int, signer: Identity) -> tuple[bytes, int]:
     """Everything before the content, and the size of everything after it."""
-    tail_size = len(_signed_tail(signer, bytes(signer.private_key.key_size // 8)))
+    signature_size = signer.private_key.key_size // 8
+    tail_size = len(_before_signature(signer.certificate, signer.chain, signature_size)) + signature_size
     oid = core.ObjectIdentifier("1.2.840.113549.1.7.1").dump()
     octets = _header(_OCTET_STRING, size)
     explicit = _header(_EXPLICIT_0, len(octets) + size)
@@ -101,9 +103,11 @@ def _content_info(oid: str, content_size: int) -> bytes:
     return bytes(_header(_SEQUENCE, len(kind) + len(explicit) + content_size) + kind + explicit)
 
 
-def _signed_tail(signer: Identity, signature: bytes) -> bytes:
-    own = _asn1(signer.certificate)
-    certificates = cms.CertificateSet([own, *(_asn1(extra) for extra in signer.chain)])
+@lru_cache(maxsize=8)
+def _before_signature(certificate: x509.Certificate, chain: tuple[x509.Certificate, ...], size: int) -> bytes:
+    """What follows the content, up to the signature itself, which comes last: the same in each message of a signer."""
+    own = _asn1(certificate)
+    certificates = cms.CertificateSet([own, *(_asn1(extra) for extra in chain)])
     info = cms.SignerInfo(
         {
             "version": "v1",
@@ -112,10 +116,11 @@ def _signed_tail(signer: Identity, signature: bytes) -> bytes:
             "signature_algorithm": algos.SignedDigestAlgorithm(
                 {"algorithm": "rsassa_pkcs1v15", "parameters": core.Null()}
             ),
-            "signature": signature,
+            "signature": bytes(size),
         }
     )
-    return bytes(certificates.retag({"implicit": 0}).dump() + cms.SignerInfos([info]).dump())
+    whole = certificates.retag({"implicit": 0}).dump() + cms.SignerInfos([info]).dump()
+    return bytes(whole[:-size])
 
 
 def _sha256() -> algos.DigestAlgorithm:
