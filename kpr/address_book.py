@@ -37,9 +37,9 @@ class ElectronicAddresses(_Part):
 class Entry(_Part):
     """One communication party, level 2, with the organisation that it belongs to."""
 
-    her_id: str = Field(pattern=r"^[1-9]\d*$")
+    her_id: str = Field(pattern=r"^[1-9][0-9]*$")
     name: str
-    parent_her_id: str = Field(pattern=r"^[1-9]\d*$")
+    parent_her_id: str = Field(pattern=r"^[1-9][0-9]*$")
     parent_name: str
     active: bool = True
     addresses: ElectronicAddresses = ElectronicAddresses()
@@ -110,7 +110,7 @@ def _place(path: Path, error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return path.name
     where = error.errors(include_input=False, include_url=False)[0]["loc"]
-    return f"{path.name}: {'.'.join(str(part) for part in where)}"
+    return f"{path.name}: {'.'.join(str(part) for part in where)}" if where else path.name
 
 
 def _resolved(entry: Entry, base: Path) -> Entry:

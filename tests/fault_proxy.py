@@ -26,27 +26,24 @@ class FaultProxy:
         self._target = (target_host, target_port)
         self.port = self.connections = self.bytes_up = self.bytes_down = 0
         self._points: list[tuple[Direction, int, Callable[[], object]]] = []
-        self._hole, self._refusing, self._pause = False, False, 0.0
+        self._hole, self._refusing, self._pause, self._ready = False, False, 0.0, threading.Event()
         self._open: set[asyncio.StreamWriter] = set()
-        self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     def at(self, n_bytes: int, direction: Direction, act: Callable[[], object]) -> None:
         """Do something when so many further bytes have passed: they have arrived, and the next one has not."""
         self._points.append((direction, self._passed(direction) + n_bytes, act))
 
-    def cut_after(self, n_bytes: int, direction: Direction = "up", *, stay_down: bool = True) -> None:
+    def cut_after(self, n_bytes: int, direction: Direction = "up") -> None:
         """Reset every connection on both sides after so many further bytes; refuse new ones until it is healed."""
-
-        def act() -> None:
-            self._refusing = stay_down
-            self._reset(*self._open)
-
-        self.at(n_bytes, direction, act)
+        self.at(n_bytes, direction, lambda: (self.refuse(), self.cut()))
 
     def cut(self) -> None:
         """Reset every connection on both sides now; new ones get through."""
-        self._loop.call_soon_threadsafe(lambda: self._reset(*self._open))
+        if threading.current_thread() is self._thread:  # at a byte: nothing more passes
+            self._reset(*self._open)
+        else:
+            self._loop.call_soon_threadsafe(lambda: self._reset(*self._open))
 
     def black_hole(self) -> None:
         """Nothing passes any more, and nobody is told; what is under way arrives when it is healed."""

@@ -87,7 +87,7 @@ def test_a_cut_comes_at_the_byte(echo: int, direction: str) -> None:
 def test_a_cut_may_let_the_next_one_in(echo: int) -> None:
     """A cut that does not stay down, and one made at once, break what is open; the next connection lives."""
     with FaultProxy("127.0.0.1", echo) as proxy:
-        proxy.cut_after(1, stay_down=False)
+        proxy.at(1, "up", proxy.cut)
         with connected(proxy) as line:
             line.sendall(b"ab")
             assert heard(line, 2) in (b"", b"a")

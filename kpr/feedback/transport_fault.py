@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
 import yaml
 
 from kpr.checks.finding import Text
-from kpr.log import blot
 from kpr.transports.seam import Envelope, Fault
 
 #: What a code may look like to be shown as it is; anything else could be a text about somebody.
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9:._-]{0,63}")
+#: More digits than this could be a national id, however it is written.
+_MOST_DIGITS = 8
 _FIELDS = re.compile(r"[A-Za-z][A-Za-z;]{0,119}")
 
 
@@ -34,15 +36,17 @@ def meaning(condition: str) -> Text:
 
 def shown(fault: Fault) -> str:
     """The code as it may be shown and stored, with the names of the fields where there are any."""
-    code = blot(fault.condition) if _CODE.fullmatch(fault.condition) else "?"
+    digits = sum(sign.isdigit() for sign in fault.condition)
+    code = fault.condition if _CODE.fullmatch(fault.condition) and digits <= _MOST_DIGITS else "?"
     return f"{code} ({fault.data.rstrip(';')})" if _FIELDS.fullmatch(fault.data) else code
 
 
-def as_kept(envelope: Envelope) -> bytes:
+def as_kept(envelope: Envelope, body: bytes = b"") -> bytes:
     """The whole error message, to be kept encrypted: the other side's own words are in it."""
-    return json.dumps(asdict(envelope), default=lambda moment: moment.isoformat(), sort_keys=True).encode()
+    whole = asdict(envelope) | ({"body": base64.b64encode(body).decode()} if body else {})
+    return json.dumps(whole, default=lambda moment: moment.isoformat(), sort_keys=True).encode()
 
 
-def fingerprint(envelope: Envelope) -> str:
-    """The same error message twice has the same one."""
-    return f"error:{hashlib.sha256(as_kept(envelope)).hexdigest()}"
+def fingerprint(envelope: Envelope, body: bytes = b"") -> str:
+    """The same error message twice has the same one, on whichever queue it lay."""
+    return f"error:{hashlib.sha256(as_kept(replace(envelope, came_by=''), body)).hexdigest()}"

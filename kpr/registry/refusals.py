@@ -1,7 +1,7 @@
 """What the stand-in register cannot take in: kept raw with the reason, and reported to its sender by the transport.
 
-The order makes a kill harmless: kept, written down, reported, and only then taken off the transport; the report has
-the same id each time.
+The order makes a kill harmless: kept, reported, written down, and only then taken off the transport; the report has
+the same id each time, and what was written down is never reported again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from kpr.errors import BadCertificate, BadInput, TransportError
 from kpr.log import get_log
@@ -74,25 +74,27 @@ class Refusals:
         form: ErrorForm = ErrorForm.SPEC,
     ) -> None:
         envelope = received.envelope
-        if not self.state.has_come(envelope.from_her_id, envelope.message_id):
-            self._keep(received, reason, now, family)
+        come_before = self.state.has_come(envelope.from_her_id, envelope.message_id)
+        kept = None if come_before else self._kept(received, reason, now, family)
         if fault is not None and fault.condition:
             named = Fault(fault.condition, envelope.message_id, fault.description, fault.data, now)
             self._report(named, envelope, form)
+        if kept is not None:
+            self.state.refused(kept)
         received.set_aside(reason)
         _log.warning("message refused", reason=reason.partition(":")[0], transport_id=envelope.message_id)
 
-    def _keep(self, received: Received, reason: str, now: datetime, family: str) -> None:
+    def _kept(self, received: Received, reason: str, now: datetime, family: str) -> Refused:
         envelope = received.envelope
-        name = f"refused-{uuid5(NAMESPACE_URL, f'{envelope.from_her_id}/{envelope.message_id}')}"
+        told_apart_by = envelope.message_id or str(uuid4())  # without an id none may take another's place
+        name = f"refused-{uuid5(NAMESPACE_URL, f'{envelope.from_her_id}/{told_apart_by}')}"
         key = self.vault.new_wrapped_key()
         try:
             with received.open() as body, self.vault.create(name, key) as out:
                 shutil.copyfileobj(body, out, 1 << 20)
         except FileNotFoundError:  # an envelope came without its bytes
             self.vault.put(name, key, b"")
-        kept = Refused(envelope.from_her_id, envelope.message_id, family, reason, now, name, key)
-        self.state.refused(kept)
+        return Refused(envelope.from_her_id, envelope.message_id, family, reason, now, name, key)
 
     def _report(self, fault: Fault, envelope: Envelope, form: ErrorForm) -> None:
         try:

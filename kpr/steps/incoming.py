@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
+from typing import BinaryIO
 from uuid import NAMESPACE_URL, uuid5
 
 from kpr.errors import BadInput, TransportError
@@ -44,7 +45,7 @@ def take_in(place: Workplace, received: Received) -> str:
     """Handle one message; what it was, for the count. ``check_own_keys`` has been called."""
     if received.envelope.fault is not None:
         return _error_report(place, received, received.envelope.fault)
-    with received.open() as body:
+    with _open(received) as body:
         raw = body.read(RECEIPT_LIMIT + 1)
     if len(raw) > RECEIPT_LIMIT:
         return _set_aside(place, received, "too large for a receipt")
@@ -59,6 +60,13 @@ def take_in(place: Workplace, received: Received) -> str:
     except BadInput:
         return _set_aside(place, received, f"{_foreign(place, received)}not a receipt")
     return _receipt(place, received, plain, app_rec)
+
+
+def _open(received: Received) -> BinaryIO:
+    try:
+        return received.open()
+    except FileNotFoundError:  # an envelope came without its bytes
+        return io.BytesIO()
 
 
 def _opened(place: Workplace, raw: bytes) -> bytes:
@@ -116,18 +124,24 @@ def _error_report(place: Workplace, received: Received, fault: Fault) -> str:
     if moved is None and place.store.is_of_another_year(transport_id=fault.original_message_id):
         return "transport error: for another year, left there"
     outcome = {None: "unknown message", Moved.MOVED: code}.get(moved, "the same again")
-    kept = transport_fault.as_kept(received.envelope)
-    keep(place, InboxKind.TRANSPORT_ERROR, transport_fault.fingerprint(received.envelope), kept, outcome, code)
+    with _open(received) as stream:
+        body = stream.read()
+    kept = transport_fault.as_kept(received.envelope, body)
+    keep(place, InboxKind.TRANSPORT_ERROR, transport_fault.fingerprint(received.envelope, body), kept, outcome, code)
     if moved is None:
         received.set_aside("it reports an error in a message that we never sent")
     else:
         received.accept()
-    _log.warning("transport error", code=code, outcome=outcome, transport_id=fault.original_message_id)
+    # What is no id of ours could be any text of theirs.
+    transport_id = fault.original_message_id if moved else "?"
+    _log.warning("transport error", code=code, outcome=outcome, transport_id=transport_id)
     return f"transport error: {outcome}"
 
 
 def _report(place: Workplace, received: Received, condition: str) -> None:
     """Tell the sender. That it cannot be told changes nothing here (amqp.md s. 4.2: only logged)."""
+    if not received.envelope.from_her_id:  # nobody to tell: also what is read again from the vault
+        return
     fault = Fault(condition, received.envelope.message_id, noticed_at=place.clock())
     try:
         place.transport.report(fault, received.envelope)
@@ -143,7 +157,7 @@ def _set_aside(place: Workplace, received: Received, reason: str) -> str:
     name, key = f"raw:{_digest(received)}", place.vault.new_wrapped_key()
     if not place.store.has_taken_in(name):
         entry = str(uuid5(NAMESPACE_URL, name))
-        with received.open() as body, place.vault.create(f"{entry}-inbox", key) as out:
+        with _open(received) as body, place.vault.create(f"{entry}-inbox", key) as out:
             shutil.copyfileobj(body, out, 1 << 20)
         place.store.take_in(InboxKind.UNKNOWN, name, key, place.act("register"), id=entry, verdict=reason)
     received.set_aside(reason)
@@ -152,7 +166,7 @@ def _set_aside(place: Workplace, received: Received, reason: str) -> str:
 
 def _digest(received: Received) -> str:
     digest = hashlib.sha256()
-    with received.open() as body:
+    with _open(received) as body:
         while piece := body.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()

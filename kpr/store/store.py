@@ -76,6 +76,13 @@ class Store:
         with self.transaction() as session:
             return list(reversed(session.exec(self._versions()).all()))
 
+    def numbers_of_other_years(self) -> list[tuple[int, int]]:
+        """Data year and sequence number of what this municipality has in its other cycles in this database."""
+        with self.transaction() as session:
+            own = session.get_one(Cycle, self.cycle_id).municipality
+            wanted = select(Cycle.data_year, Submission.sequence_number).join(Submission)
+            return list(session.exec(wanted.where(Cycle.municipality == own, Cycle.id != self.cycle_id)).all())
+
     def submission(self, submission_id: str) -> Submission:
         """One version by its id."""
         return self._get(Submission, submission_id)
@@ -277,9 +284,10 @@ class Store:
             raise
 
     def set_aside(self, reason: str) -> list[Inbox]:
-        """What was kept apart for a reason that contains this, oldest first."""
+        """What was kept apart for a reason that contains this, in whichever year of this municipality; oldest first."""
         with self.transaction() as session:
-            wanted = select(Inbox).where(Inbox.cycle_id == self.cycle_id, Inbox.kind == InboxKind.UNKNOWN)
+            own = session.get_one(Cycle, self.cycle_id).municipality
+            wanted = select(Inbox).join(Cycle).where(Cycle.municipality == own, Inbox.kind == InboxKind.UNKNOWN)
             wanted = wanted.where(col(Inbox.verdict).contains(reason)).order_by(col(Inbox.received_at))
             return list(session.exec(wanted).all())
 

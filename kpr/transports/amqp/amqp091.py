@@ -73,8 +73,7 @@ class Amqp091Bus:
                 if connection.is_open:
                     return
         self._publisher = None
-        with _faults():
-            self._connection = pika.BlockingConnection(parameters(self._settings))
+        self._connection = connected(self._settings)
 
     def close(self) -> None:
         """Say goodbye."""
@@ -160,7 +159,7 @@ class Amqp091Bus:
 
 
 def parameters(settings: AmqpSettings) -> pika.ConnectionParameters:
-    """How to reach the broker; also for looking at queues."""
+    """How to reach the broker."""
     context = tls_context(settings) if settings.tls else None
     return pika.ConnectionParameters(
         host=settings.host,
@@ -173,6 +172,16 @@ def parameters(settings: AmqpSettings) -> pika.ConnectionParameters:
         socket_timeout=settings.timeout_seconds,
         stack_timeout=settings.timeout_seconds,
     )
+
+
+def connected(settings: AmqpSettings) -> pika.BlockingConnection:
+    """A connection that is logged in; BusFault when there is none to be had."""
+    try:
+        return pika.BlockingConnection(parameters(settings))
+    except PIKA_ERRORS as error:
+        raise fault_of(error) from None
+    except ValueError as error:  # a socket that was reset before pika asked it for its peer
+        raise BusFault("connection-lost", type(error).__name__) from None
 
 
 #: What pika raises when something is wrong with broker or network; a time-out in the handshake is none of its own.

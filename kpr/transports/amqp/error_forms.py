@@ -6,6 +6,7 @@ reply address, a US date) and the SOAP fault of older parties, since all three m
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -13,6 +14,9 @@ from lxml import etree
 
 from kpr.transports.amqp.wire import CONTENT_TYPE, DIALOG, SOAP, SOAP_FAULT, US_DATE, Stamp, Wire, properties_of
 from kpr.transports.seam import Envelope, ErrorForm, Fault
+
+#: Signs that XML cannot hold: an id or a text of the other side may have them.
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def error_message(
@@ -43,9 +47,13 @@ def error_message(
 def _soap(fault: Fault, now: datetime) -> bytes:
     envelope = etree.Element(f"{SOAP}Envelope")
     reported = etree.SubElement(etree.SubElement(envelope, f"{SOAP}Body"), f"{SOAP}Fault")
-    etree.SubElement(etree.SubElement(reported, f"{SOAP}Code"), f"{SOAP}Value").text = fault.condition
-    etree.SubElement(etree.SubElement(reported, f"{SOAP}Reason"), f"{SOAP}Text").text = fault.description
+    etree.SubElement(etree.SubElement(reported, f"{SOAP}Code"), f"{SOAP}Value").text = _in_xml(fault.condition)
+    etree.SubElement(etree.SubElement(reported, f"{SOAP}Reason"), f"{SOAP}Text").text = _in_xml(fault.description)
     detail = etree.SubElement(reported, f"{SOAP}Detail")
-    etree.SubElement(detail, f"{DIALOG}messageId").text = fault.original_message_id
+    etree.SubElement(detail, f"{DIALOG}messageId").text = _in_xml(fault.original_message_id)
     etree.SubElement(detail, f"{DIALOG}applicationTimeStamp").text = now.astimezone(UTC).isoformat()
     return bytes(etree.tostring(envelope, encoding="utf-8"))
+
+
+def _in_xml(text: str) -> str:
+    return _NOT_IN_XML.sub("?", text)

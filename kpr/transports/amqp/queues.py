@@ -12,7 +12,8 @@ from enum import StrEnum
 
 import pika
 
-from kpr.transports.amqp.amqp091 import PIKA_ERRORS, fault_of, parameters
+from kpr.transports.amqp.amqp091 import PIKA_ERRORS, connected, fault_of
+from kpr.transports.amqp.bus import BusFault
 from kpr.transports.amqp.settings import AmqpSettings
 
 
@@ -41,8 +42,8 @@ def look_at_all(settings: AmqpSettings, queues: Iterable[str]) -> dict[str, Queu
     """Ask the broker about queues, on a connection of its own. Never raises: not knowing is an answer."""
     asked = list(queues)
     try:
-        connection = pika.BlockingConnection(parameters(settings))
-    except PIKA_ERRORS:
+        connection = connected(settings)
+    except BusFault:
         return dict.fromkeys(asked, QueueLook(Presence.UNKNOWN))
     try:
         return {queue: _look(connection, queue) for queue in asked}

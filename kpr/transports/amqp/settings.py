@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Literal, Self
 
@@ -20,11 +21,11 @@ class AmqpSettings(BaseModel):
     kind: Literal["amqp"]
     #: AMQP 1.0 is what the message profile demands; 0-9-1 cannot carry its fields to a 1.0 receiver (amqp.md s. 9).
     dialect: Literal["amqp10", "amqp091"] = "amqp10"
-    host: str
+    host: str = Field(min_length=1)
     port: int = Field(default=5671, ge=1, le=65535)
     tls: bool = True
     ca_file: Path | None = None
-    username: str
+    username: str = Field(min_length=1)
     #: By the environment (KPR_TRANSPORT__PASSWORD), or a file that its owner alone can read; never in a settings file.
     password: SecretStr | None = None
     password_file: Path | None = None
@@ -49,14 +50,15 @@ class AmqpSettings(BaseModel):
         return self
 
     def secret(self) -> str:
-        """The password; BadSettings when there is none."""
-        if self.password is not None:
-            return self.password.get_secret_value()
-        try:
-            return (self.password_file or Path()).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
+        """The password; BadSettings when there is none, or an empty one."""
+        found = self.password.get_secret_value() if self.password else ""
+        if not found and self.password_file is not None:
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                found = self.password_file.read_text(encoding="utf-8").strip()
+        if not found:
             raise BadSettings(
                 "There is no password for the bus.",
                 place="transport.password_file",
                 remedy="Set KPR_TRANSPORT__PASSWORD, or name a file that holds it.",
-            ) from None
+            )
+        return found

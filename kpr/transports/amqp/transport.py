@@ -51,14 +51,14 @@ class AmqpTransport:
     def report(self, fault: Fault, of: Envelope, form: ErrorForm = ErrorForm.SPEC) -> None:
         """Put an error message on the sender's error queue; nothing when there is nobody to tell, or it is an error."""
         sender = self.book.find(of.from_her_id)
-        nobody = of.fault is not None or of.from_her_id == self.own_her_id
-        if nobody or sender is None or sender.addresses.error is None:
+        to = (sender.addresses.error if sender else None) or ""
+        is_error = of.fault is not None or of.came_by == "error"  # whatever lay on the error queue is never answered
+        if is_error or of.from_her_id == self.own_her_id or not queue_name(to):
             return
         # The same message gives the same error message, so that a kill between two steps tells it once.
         message_id = str(uuid5(NAMESPACE_URL, f"{self.own_her_id}/error/{of.message_id}/{fault.condition}"))
-        # What came without a receiver is answered by us all the same: it lay in our queue.
-        known = replace(of, to_her_id=of.to_her_id or self.own_her_id)
-        to = sender.addresses.error
+        # Whatever stands there as receiver, it is we who answer: it lay in our queue.
+        known = replace(of, to_her_id=self.own_her_id)
         wire, body = error_message(fault, known, message_id, to, self._stamp("error"), form)
         self._publish(to, wire, io.BytesIO(body), len(body))
 
@@ -149,8 +149,8 @@ class AmqpMessage:
 
 def registered(entry: Entry, kind: str) -> str:
     """An address of a party as it is registered; BadSettings when the address book has none."""
-    address: str | None = getattr(entry.addresses, kind)
-    if address is None:
+    address: str = getattr(entry.addresses, kind) or ""
+    if not queue_name(address):
         raise BadSettings(
             f"The address book has no {kind} queue for HER-id {entry.her_id}.",
             place="addresses",

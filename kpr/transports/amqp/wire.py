@@ -110,7 +110,7 @@ def from_wire(wire: Wire, came_by: str, body: bytes = b"") -> Envelope:
 
 def _fault(wire: Wire, body: bytes) -> Fault | None:
     said = wire.properties
-    if wire.subject == SOAP_FAULT and body:
+    if wire.subject == SOAP_FAULT and (body or "errorCondition" not in said):
         return _soap_fault(body)
     if "errorCondition" not in said:
         return None
