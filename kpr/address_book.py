@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
+from typing import Self
 
 import yaml
 from cryptography import x509
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kpr.errors import BadSettings
 from kpr.security.certificates import load_certificate
@@ -68,6 +69,13 @@ class AddressBook(_Part):
     fetched: date
     source: str = Field(min_length=1)
     parties: tuple[Entry, ...]
+
+    @model_validator(mode="after")
+    def _each_party_once(self) -> Self:
+        her_ids = [entry.her_id for entry in self.parties]
+        if len(set(her_ids)) != len(her_ids):
+            raise ValueError("a HER-id stands there twice")
+        return self
 
     def entry(self, her_id: str) -> Entry:
         """The party; BadSettings when it is not there, or not active any more."""

@@ -24,6 +24,15 @@ def blot(text: str) -> str:
     return _NATIONAL_ID.sub(_BLOT, text)
 
 
+#: What an id of a message looks like; whatever else stands in its place is the other side's own text.
+_OPAQUE = re.compile(r"[0-9A-Fa-f]{8}-?([0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}")
+
+
+def opaque(message_id: str) -> str:
+    """The id of a message that came, as it may be logged: a UUID as it is, anything else as "?"."""
+    return message_id if _OPAQUE.fullmatch(message_id) else "?"
+
+
 def _blot_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
         if isinstance(value, str):

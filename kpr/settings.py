@@ -57,9 +57,9 @@ class PartySettings(_Part):
     """Addressing on two levels (HIS 1153-2): organisation and communication party, by HER-id."""
 
     organisation_name: str
-    organisation_her_id: str = Field(pattern=r"^[1-9]\d*$")
+    organisation_her_id: str = Field(pattern=r"^[1-9][0-9]*$")
     service_name: str
-    service_her_id: str = Field(pattern=r"^[1-9]\d*$")
+    service_her_id: str = Field(pattern=r"^[1-9][0-9]*$")
 
 
 class Keys(_Part):
@@ -190,6 +190,7 @@ def load_settings(path: Path) -> Settings:
         ) from None
     if not isinstance(raw, dict):
         raise BadSettings("The settings file is empty.", place=path.name, remedy="Make one with 'kpr init'.")
+    _refuse_passwords(raw, path)
     try:
         return Settings(**_resolve_paths(raw, path.parent.resolve()))
     except ValidationError as error:
@@ -198,6 +199,19 @@ def load_settings(path: Path) -> Settings:
         raise BadSettings(
             f"A setting is missing or wrong: {first['msg']}.", place=f"{path.name}: {field}", remedy="Mend it there."
         ) from None
+
+
+def _refuse_passwords(raw: dict[str, Any], path: Path) -> None:
+    """A settings file can be shown to anyone, so there is no place for a password in it."""
+    for part in ("keys", "transport"):
+        for name in raw.get(part) or {}:
+            if str(name).endswith("password"):
+                variable = f"KPR_{part}__{name}".upper()
+                raise BadSettings(
+                    "A password stands in the settings file.",
+                    place=f"{path.name}: {part}.{name}",
+                    remedy=f"Take it out, change it, and set {variable} in the environment.",
+                )
 
 
 def _yaml_place(path: Path, error: Exception) -> str:

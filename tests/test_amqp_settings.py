@@ -138,10 +138,28 @@ def test_other_settings_of_the_bus_come_by_the_environment_too(folder: Path, mon
 def test_without_a_password_nothing_is_opened(folder: Path, file: str | None) -> None:
     """Neither variable nor readable file: the sentence says what to set, and shows nothing."""
     (folder / "keys/not-utf-8").write_bytes(b"\xff\xfehemmelig")
+    (folder / "keys/not-utf-8").chmod(0o600)
     with pytest.raises(BadSettings, match="no password for the bus") as told:
         amqp(folder, password_file=file).secret()
     assert told.value.place == "transport.password_file"
     assert "KPR_TRANSPORT__PASSWORD" in told.value.remedy
+    assert "hemmelig" not in str(told.value)
+
+
+def test_a_password_that_others_can_read_is_not_used(folder: Path) -> None:
+    """As with the vault's key: the sentence says what to do, and the bus is not asked with it."""
+    (folder / "keys/bus.password").chmod(0o640)
+    with pytest.raises(BadSettings, match="Others than its owner") as told:
+        amqp(folder).secret()
+    assert "chmod 600" in told.value.remedy
+
+
+def test_a_password_in_the_settings_file_is_refused(folder: Path) -> None:
+    """The file can be shown to anyone: it is told which variable to set instead, without showing the value."""
+    path = folder / "kpr.yaml"
+    path.write_text(path.read_text("utf-8").replace("  kind: amqp", "  kind: amqp\n  password: hemmelig"), "utf-8")
+    with pytest.raises(BadSettings, match="KPR_TRANSPORT__PASSWORD") as told:
+        load_settings(path)
     assert "hemmelig" not in str(told.value)
 
 

@@ -343,15 +343,17 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("presence", [Presence.THERE, Presence.UNKNOWN])
-def test_an_old_broker_is_asked_once_for_each_queue(looked: dict[str, Any], presence: Presence) -> None:
-    """RabbitMQ 3.x loses what it cannot route, so the queue is looked for before the first message."""
+@pytest.mark.parametrize(("presence", "times"), [(Presence.THERE, 1), (Presence.UNKNOWN, 2)])
+def test_an_old_broker_is_asked_until_it_says_that_the_queue_is_there(
+    looked: dict[str, Any], presence: Presence, times: int
+) -> None:
+    """RabbitMQ 3.x loses what it cannot route, so the queue is looked for; a look that failed proves nothing."""
     looked["presence"] = presence
     bus = FakeBus("RabbitMQ 3.10.8")
     ours = opened(bus, dialect="amqp10")
     send(ours)
     send(ours, replace(SENT, message_id=OTHER_ID))
-    assert (len(bus.published), looked["asked"]) == (2, ["8000004_async"])
+    assert (len(bus.published), looked["asked"]) == (2, ["8000004_async"] * times)
 
 
 def test_an_old_broker_without_the_queue_gets_nothing(looked: dict[str, Any]) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kpr.errors import BadMessage, TransportError
+from kpr.errors import BadMessage, TransportError, TransportRefused
 from kpr.transports.directory import DirectoryTransport, read_envelope
-from kpr.transports.seam import Envelope
+from kpr.transports.seam import Envelope, Fault
 
 NOW = datetime(2021, 1, 11, 9, 0, tzinfo=UTC)
 
@@ -121,3 +121,19 @@ def test_bad_envelope_is_bad_message(text: str) -> None:
     """Whatever stands in the envelope file, the answer is one clear error."""
     with pytest.raises(BadMessage):
         read_envelope(text)
+
+
+def test_what_comes_from_outside_leads_out_of_no_folder(tmp_path: Path) -> None:
+    """A HER-id or an id that is a path is neither written to nor read from."""
+    ours = DirectoryTransport(tmp_path / "exchange", "1")
+    with pytest.raises(TransportRefused):
+        ours.send(Envelope("id", "KPR_IPL", "1", "../keys", NOW), io.BytesIO(b"x"), 1)
+    ours.report(Fault("transport:x", "id"), Envelope("id", "KPR_IPL", "../keys", "1", NOW))
+    assert not (tmp_path / "keys").exists()
+    inbox = tmp_path / "exchange" / "1"
+    inbox.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "secret.p7m").write_bytes(b"not for you")
+    text = '{"message_id": "../../secret", "message_type": "A", "from_her_id": "2", "to_her_id": "1", "sent_at": null}'
+    (inbox / "a.json").write_text(text)
+    assert list(ours.receive()) == []
+    assert (inbox / "aside" / "a.reason").exists()

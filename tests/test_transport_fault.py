@@ -166,6 +166,8 @@ def test_whatever_comes_at_most_a_code_and_field_names_are_shown(condition: str,
         ("ContentType", "transport:x (ContentType)"),
         ("", "transport:x"),
         (";", "transport:x"),
+        ("FromHerId;8000002;", "transport:x (FromHerId)"),
+        ("Nordmann;", "transport:x"),
     ],
 )
 def test_the_names_of_fields_are_shown(data: str, expected: str) -> None:
@@ -176,7 +178,6 @@ def test_the_names_of_fields_are_shown(data: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        "FromHerId;8000002;",
         "Subject: CN=Eksempel kommune;Thumbprint: 00;",
         '{"thumbprint": {"expected": "x"}}',
         "Ola Nordmann",

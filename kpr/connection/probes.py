@@ -14,9 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 import ntplib  # type: ignore[import-untyped]  # carries no types of its own
-import pika
 from cryptography import x509
-from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pydantic import SecretStr
 
 from kpr.address_book import AddressBook, load_address_book, queue_name
@@ -26,7 +24,7 @@ from kpr.progress import Progress, silent
 from kpr.security.certificates import Identity, Purpose, load_certificate, load_identity
 from kpr.security.trust_settings import Checked
 from kpr.settings import Settings
-from kpr.transports.amqp.amqp091 import PIKA_ERRORS, fault_of, parameters
+from kpr.transports.amqp.amqp091 import PIKA_ERRORS, connected, fault_of
 from kpr.transports.amqp.bus import Bus, BusFault
 from kpr.transports.amqp.queues import Presence, QueueLook, look_at_all
 from kpr.transports.amqp.settings import AmqpSettings
@@ -108,8 +106,6 @@ def _ask_opened(bus: Bus, settings: AmqpSettings, facts: BusFacts, queues: dict[
         product = bus.product()
     except BusFault as fault:
         return replace(facts, login=fault.condition)
-    except AMQPConnectorException:
-        return replace(facts, login="timeout")
     looks = _looks(settings, queues)
     asked = tuple(_ask_queue(bus, QueueFacts(role, name, look=looks[name])) for role, name in queues.items())
     return replace(facts, product=product, exchange=_exchange(settings), queues=asked)
@@ -118,7 +114,7 @@ def _ask_opened(bus: Bus, settings: AmqpSettings, facts: BusFacts, queues: dict[
 def _looks(settings: AmqpSettings, queues: dict[Role, str]) -> dict[str, QueueLook]:
     try:
         return look_at_all(settings, queues.values())
-    except AMQPConnectorException:
+    except PIKA_ERRORS:
         return dict.fromkeys(queues.values(), NOT_SEEN)
 
 
@@ -136,8 +132,8 @@ def _ask_queue(bus: Bus, facts: QueueFacts) -> QueueFacts:
 def _exchange(settings: AmqpSettings) -> Presence:
     """Asked over 0-9-1, as queues are looked at: on a connection of its own, and not knowing is an answer."""
     try:
-        connection = pika.BlockingConnection(parameters(settings))
-    except PIKA_ERRORS:
+        connection = connected(settings)
+    except BusFault:
         return Presence.UNKNOWN
     try:
         connection.channel().exchange_declare(settings.exchange, passive=True)

@@ -19,7 +19,14 @@ from kpr.transports.seam import Envelope, Fault
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9:._-]{0,63}")
 #: More digits than this could be a national id, however it is written.
 _MOST_DIGITS = 8
-_FIELDS = re.compile(r"[A-Za-z][A-Za-z;]{0,119}")
+#: Names of fields as the reference library and the specification write them; another word is not shown.
+_FIELDS = frozenset(
+    {
+        *("toHerId", "fromHerId", "ToHerId", "FromHerId", "Label", "subject", "applicationTimeStamp", "ContentType"),
+        *("content-type", "message-id", "MessageId", "reply-to", "ReplyTo", "to", "correlation-id", "CorrelationId"),
+        "cpaId",
+    }
+)
 
 
 @cache
@@ -38,7 +45,8 @@ def shown(fault: Fault) -> str:
     """The code as it may be shown and stored, with the names of the fields where there are any."""
     digits = sum(sign.isdigit() for sign in fault.condition)
     code = fault.condition if _CODE.fullmatch(fault.condition) and digits <= _MOST_DIGITS else "?"
-    return f"{code} ({fault.data.rstrip(';')})" if _FIELDS.fullmatch(fault.data) else code
+    named = [name for name in fault.data.split(";") if name in _FIELDS]
+    return f"{code} ({';'.join(named)})" if named else code
 
 
 def as_kept(envelope: Envelope, body: bytes = b"") -> bytes:

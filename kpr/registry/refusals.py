@@ -12,7 +12,7 @@ from datetime import datetime
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from kpr.errors import BadCertificate, BadInput, TransportError
-from kpr.log import get_log
+from kpr.log import get_log, opaque
 from kpr.registry.reception import NoReceipt
 from kpr.registry.scenario import Play
 from kpr.registry.state import Refused, RegisterState
@@ -82,7 +82,7 @@ class Refusals:
         if kept is not None:
             self.state.refused(kept)
         received.set_aside(reason)
-        _log.warning("message refused", reason=reason.partition(":")[0], transport_id=envelope.message_id)
+        _log.warning("message refused", reason=reason.partition(":")[0], transport_id=opaque(envelope.message_id))
 
     def _kept(self, received: Received, reason: str, now: datetime, family: str) -> Refused:
         envelope = received.envelope

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import yaml
 
 from kpr.address_book import load_address_book
 from kpr.errors import BadCertificate, BadInput, BadMessage, BadSettings, TransportError
-from kpr.log import get_log
+from kpr.feedback.transport_fault import shown
+from kpr.log import get_log, opaque
 from kpr.messages.head import Party
 from kpr.registry.answers import receipts
 from kpr.registry.mails import ident_mails
@@ -94,10 +95,10 @@ class Register:
         envelope = received.envelope
         sender = self.senders.get(envelope.from_her_id)
         if envelope.fault is not None:  # never answered (amqp.md s. 4.3); an operator reads the log
-            _log.warning("a sender reports an error", condition=envelope.fault.condition)
+            _log.warning("a sender reports an error", condition=shown(envelope.fault))
             received.accept()
         elif self.state.has_come(envelope.from_her_id, envelope.message_id):
-            _log.info("transport duplicate", transport_id=envelope.message_id)
+            _log.info("transport duplicate", transport_id=opaque(envelope.message_id))
             received.accept()
         elif sender is None:
             self.refusals.refuse_unknown(received, now)
@@ -107,7 +108,8 @@ class Register:
     def _take_from(self, received: Received, sender: Sender, now: datetime) -> None:
         envelope = received.envelope
         # The name follows from the envelope, so that a message taken up again after a kill leaves nothing behind.
-        name = str(uuid5(NAMESPACE_URL, f"{envelope.from_her_id}/{envelope.message_id}"))
+        named = uuid5(NAMESPACE_URL, f"{envelope.from_her_id}/{envelope.message_id}")
+        name = str(named if envelope.message_id else uuid4())
         key = self.vault.new_wrapped_key()
         try:
             verdict = self._open(received, name, key, sender, now)

@@ -12,7 +12,7 @@ from kpr.errors import BadSettings
 from kpr.transports.amqp.settings import AmqpSettings
 from kpr.transports.open import DirectorySettings, TransportSettings
 
-HerId = Annotated[str, Field(pattern=r"^[1-9]\d*$", max_length=20)]
+HerId = Annotated[str, Field(pattern=r"^[1-9][0-9]*$", max_length=20)]
 
 
 class Sender(BaseModel):

@@ -151,7 +151,8 @@ class RegisterState:
     def handled(self, seen: Seen, dues: Sequence[Due], accepted: Accepted | None) -> None:
         """A message was handled: what is kept of it and what answers follow, written together or not at all."""
         with self._transaction() as database:
-            row = (seen.msg_id.lower(), seen.her_id, seen.transport_id, seen.family, _text(seen.at))
+            # Without an id of the transport's there is nothing to know it again by; NULL is equal to none.
+            row = (seen.msg_id.lower(), seen.her_id, seen.transport_id or None, seen.family, _text(seen.at))
             database.execute("INSERT INTO seen VALUES (?, ?, ?, ?, ?)", row)
             for due in dues:
                 values = (_text(due.at), due.kind, due.her_id, due.name, due.wrapped_key, due.correlation)

@@ -120,14 +120,18 @@ def _apply(place: Workplace, message: Message | None, app_rec: AppRec, answer: R
 def _error_report(place: Workplace, received: Received, fault: Fault) -> str:
     """The other side cannot use what we sent: the attempt is refused, and the guard decides what may follow (S2)."""
     code = transport_fault.shown(fault)
+    with _open(received) as stream:
+        body = stream.read()
+    kept, mark = transport_fault.as_kept(received.envelope, body), transport_fault.fingerprint(received.envelope, body)
+    if _foreign(place, received):  # only the register can say that it could not use what we sent to it
+        keep(place, InboxKind.TRANSPORT_ERROR, mark, kept, "foreign", code)
+        received.set_aside("an error report from another than the register")
+        return "transport error: foreign"
     moved = place.attempts.refused(fault.original_message_id, place.act("register", code))
     if moved is None and place.store.is_of_another_year(transport_id=fault.original_message_id):
         return "transport error: for another year, left there"
     outcome = {None: "unknown message", Moved.MOVED: code}.get(moved, "the same again")
-    with _open(received) as stream:
-        body = stream.read()
-    kept = transport_fault.as_kept(received.envelope, body)
-    keep(place, InboxKind.TRANSPORT_ERROR, transport_fault.fingerprint(received.envelope, body), kept, outcome, code)
+    keep(place, InboxKind.TRANSPORT_ERROR, mark, kept, outcome, code)
     if moved is None:
         received.set_aside("it reports an error in a message that we never sent")
     else:
@@ -140,7 +144,8 @@ def _error_report(place: Workplace, received: Received, fault: Fault) -> str:
 
 def _report(place: Workplace, received: Received, condition: str) -> None:
     """Tell the sender. That it cannot be told changes nothing here (amqp.md s. 4.2: only logged)."""
-    if not received.envelope.from_her_id:  # nobody to tell: also what is read again from the vault
+    to_us = received.envelope.to_her_id in ("", place.settings.sender.service_her_id)
+    if not received.envelope.from_her_id or not to_us:  # nobody to tell, or not ours to complain about
         return
     fault = Fault(condition, received.envelope.message_id, noticed_at=place.clock())
     try:

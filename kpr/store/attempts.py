@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -26,6 +27,13 @@ from kpr.store.tables import Attempt, Event, Message, MessageKind, Submission
 
 #: The kinds that carry the same message under a new message id.
 _NEW_ATTEMPT = (Kind.S2, Kind.S4)
+
+
+def _seen(*, can: bool, newest: bool, state: AttemptState) -> StrEnum:
+    """What an error report did: only one about the newest attempt says what is to be mended now."""
+    if not can:
+        return Moved.SAME_AGAIN
+    return state if newest else Moved.NO_EFFECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +132,7 @@ class Attempts:
             attempt = session.get_one(Attempt, attempt.id, populate_existing=True)
             before = attempt.state
             can = can_step(before, AttemptEvent.REFUSED)
+            newest = self._latest(session, message.id)
             if can:
                 attempt.state, attempt.ended_at = step(before, AttemptEvent.REFUSED), act.at
                 session.add(attempt)
@@ -135,14 +144,16 @@ class Attempts:
                 submission=submission,
                 message=message,
                 from_state=before,
-                to_state=attempt.state if can else Moved.SAME_AGAIN,
+                to_state=_seen(can=can, newest=newest is attempt, state=attempt.state),
             )
             return Moved.MOVED if can else Moved.SAME_AGAIN
 
     def refusal_code(self, message_id: str) -> str:
         """The code with which the other side's transport last refused a message; empty when it never did."""
         with self.store.transaction() as session:
-            wanted = select(Event).where(Event.message_ref == message_id, Event.event == AttemptEvent.REFUSED.value)
+            wanted = select(Event).where(
+                Event.message_ref == message_id, Event.to_state == AttemptState.REFUSED.value, Event.what == "attempt"
+            )
             event = session.exec(wanted.order_by(col(Event.id).desc())).first()
             return event.why if event else ""
 

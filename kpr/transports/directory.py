@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -19,8 +20,12 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import NAMESPACE_URL, uuid5
 
-from kpr.errors import BadMessage, TransportError
+from kpr.errors import BadMessage, TransportError, TransportRefused
 from kpr.transports.seam import Envelope, ErrorForm, Fault
+
+#: What becomes part of a path; what came from outside must not lead out of the folder.
+_HER_ID = re.compile(r"[0-9]{1,20}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,8 @@ class DirectoryTransport:
 
     def send(self, envelope: Envelope, body: BinaryIO, size: int) -> None:  # noqa: ARG002  (a folder takes any size)
         """Write body, then envelope, each whole or not at all."""
+        if not _HER_ID.fullmatch(envelope.to_her_id) or not _FILE_NAME.fullmatch(envelope.message_id):
+            raise TransportRefused("HER-id-en eller meldings-id-en kan ikke være et filnavn. Sjekk innstillingene.")
         inbox = self.folder / envelope.to_her_id
         if self._has_arrived(inbox, envelope.message_id):
             return
@@ -46,7 +53,7 @@ class DirectoryTransport:
 
     def report(self, fault: Fault, of: Envelope, form: ErrorForm = ErrorForm.SPEC) -> None:  # noqa: ARG002
         """Write an error message into the sender's folder: an envelope with the fault, and no bytes."""
-        if of.fault is not None:
+        if of.fault is not None or not _HER_ID.fullmatch(of.from_her_id):
             return
         message_id = str(uuid5(NAMESPACE_URL, f"{self.own_her_id}/error/{of.message_id}/{fault.condition}"))
         answer = Envelope(message_id, of.message_type, of.to_her_id, of.from_her_id, fault.noticed_at, None, fault)
@@ -65,7 +72,7 @@ class DirectoryTransport:
         waiting = sorted(inbox.glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
         for path in waiting:
             try:
-                envelope = read_envelope(path.read_text(encoding="utf-8"))
+                envelope = _named(read_envelope(path.read_text(encoding="utf-8")), path)
             except (BadMessage, UnicodeDecodeError):
                 _move(path.with_suffix(""), inbox / "aside", "unreadable envelope")
                 continue
@@ -90,6 +97,13 @@ class DirectoryMessage:
     def set_aside(self, reason: str) -> None:
         """Move it to ``aside`` with the reason beside it."""
         _move(self.inbox / self.envelope.message_id, self.inbox / "aside", reason)
+
+
+def _named(envelope: Envelope, path: Path) -> Envelope:
+    """The envelope, when it names its own file: an id from elsewhere must not lead to another one."""
+    if envelope.message_id != path.stem:
+        raise BadMessage("The envelope names another message than its file.")
+    return envelope
 
 
 def _as_text(envelope: Envelope) -> str:

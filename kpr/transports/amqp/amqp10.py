@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import proton
 
+from kpr.transports.amqp.amqp10_codec import decoded, head_of
 from kpr.transports.amqp.bus import BusFault
 from kpr.transports.amqp.line import Line
 from kpr.transports.amqp.settings import AmqpSettings
@@ -24,12 +25,11 @@ from kpr.transports.amqp.wire import Wire, text_of
 _CHUNK = 1 << 18
 #: How much may wait in the engine before the stream pauses.
 _AHEAD = 1 << 20
-#: A Data section with an empty binary of one length byte, which is how an encoded message without a body ends.
-_DATA, _EMPTY = b"\x00\x53\x75", b"\xa0\x00"
-_LONG_BINARY = b"\xb0"
-
 #: A queue from which nothing comes for so long counts as read to its end; what comes later is there next time.
 _QUIET_SECONDS = 0.5
+
+#: One that the broker says is there may take so long; somebody else may have taken it meanwhile.
+_EXPECTED_SECONDS = 5.0
 
 #: Targets and sources by address format (amqp.md s. 1.4).
 _ADDRESSES = {
@@ -100,9 +100,13 @@ class Amqp10Bus:
         (link.target if target else link.source).address = address
         link.snd_settle_mode = proton.Link.SND_UNSETTLED
         link.open()
-        line.until(lambda: link.state & proton.Endpoint.REMOTE_ACTIVE, link, session)
-        if target:  # a link that is refused is opened first and closed then; credit comes to one that is taken
-            line.until(lambda: link.credit > 0, link, session, condition="no-credit")
+        try:
+            line.until(lambda: link.state & proton.Endpoint.REMOTE_ACTIVE, link, session)
+            if target:  # a link that is refused is opened first and closed then; credit comes to one that is taken
+                line.until(lambda: link.credit > 0, link, session, condition="no-credit")
+        except BusFault:
+            session.close()
+            raise
         self._links[address] = link
         return link
 
@@ -113,7 +117,7 @@ class Amqp10Bus:
         line = self._opened()
         with line.lock:
             link = self._link(line, queue, target=True)
-            head = _head(wire, size)
+            head = head_of(wire, size)
             if 0 < link.remote_max_message_size < len(head) + size:
                 raise BusFault("amqp:link:message-size-exceeded")
             line.until(lambda: link.credit > 0, link, link.session, condition="no-credit")
@@ -147,7 +151,7 @@ class Amqp10Bus:
         line = self._opened()
         with line.lock:
             link = self._link(line, queue, target=False)
-        patience = _QUIET_SECONDS if expected is None else self._settings.timeout_seconds
+        patience = _QUIET_SECONDS if expected is None else _EXPECTED_SECONDS
         try:
             for _ in itertools.count() if expected is None else range(expected):
                 with line.lock:
@@ -170,20 +174,6 @@ class Amqp10Bus:
 def _escaped(name: str, address_format: str) -> str:
     """v2 is percent-encoded; v1 knows that sign for a slash alone, and takes any other as part of the name (measured)."""
     return quote(name, safe="") if address_format == "v2" else name.replace("/", "%2F")
-
-
-def _head(wire: Wire, size: int) -> bytes:
-    """Everything before the body's bytes: header, properties, application properties, and the Data section's length."""
-    message = proton.Message(body=b"", inferred=True, durable=True)
-    message.id, message.address, message.subject = wire.message_id, wire.to, wire.subject
-    message.reply_to, message.correlation_id = wire.reply_to, wire.correlation_id
-    if wire.content_type:
-        message.content_type = wire.content_type
-    message.properties = dict(wire.properties)
-    encoded = message.encode()
-    if not encoded.endswith(_DATA + _EMPTY):
-        raise ValueError("proton encodes an empty body in another way than this was written for")
-    return bytes(encoded[: -len(_EMPTY)]) + _LONG_BINARY + size.to_bytes(4, "big")
 
 
 def _stream(line: Line, link: Any, tag: str, head: bytes, body: BinaryIO) -> Any:
@@ -250,43 +240,9 @@ def _next(line: Line, link: Any, patience: float) -> Taken10 | None:
         pieces.append(link.recv(link.current.pending))
     delivery = link.current
     link.advance()
-    wire, body = _decoded(b"".join(pieces))
+    wire, body = decoded(b"".join(pieces))
     return Taken10(wire, body, line, delivery)
 
 
 def _has_bytes(link: Any) -> bool:
     return link.current is not None and (link.current.pending > 0 or not link.current.partial)
-
-
-def _decoded(raw: bytes) -> tuple[Wire, bytes]:
-    """The message; what cannot be read is a wire without anything, its raw bytes as its body.
-
-    proton takes garbage for a message without a body section, and lets Python's own errors out for a text that is no
-    UTF-8 or a map that is none (measured): one such message must not keep all others from being read.
-    """
-    message = proton.Message()
-    try:
-        message.decode(raw)
-        wire = _wire(message)
-    except (proton.ProtonException, ValueError, TypeError, AttributeError):
-        return Wire("", "", ""), raw
-    return wire, raw if message.body is None else _bytes(message.body)
-
-
-def _wire(message: Any) -> Wire:
-    content_type = text_of(message.content_type)
-    return Wire(
-        message_id=text_of(message.id),
-        to=text_of(message.address),
-        subject=text_of(message.subject),
-        reply_to=text_of(message.reply_to) or None,
-        correlation_id=text_of(message.correlation_id) or None,
-        content_type=None if content_type in ("", "None") else content_type,  # an absent one reads back as "None"
-        properties={text_of(name): text_of(value) for name, value in (message.properties or {}).items()},
-    )
-
-
-def _bytes(body: Any) -> bytes:
-    if isinstance(body, bytes | bytearray | memoryview):
-        return bytes(body)
-    return text_of(body).encode()

@@ -53,6 +53,7 @@ class AmqpSettings(BaseModel):
         """The password; BadSettings when there is none, or an empty one."""
         found = self.password.get_secret_value() if self.password else ""
         if not found and self.password_file is not None:
+            _demand_private(self.password_file)
             with contextlib.suppress(OSError, UnicodeDecodeError):
                 found = self.password_file.read_text(encoding="utf-8").strip()
         if not found:
@@ -62,3 +63,13 @@ class AmqpSettings(BaseModel):
                 remedy="Set KPR_TRANSPORT__PASSWORD, or name a file that holds it.",
             )
         return found
+
+
+def _demand_private(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_file() and path.stat().st_mode & 0o077:
+            raise BadSettings(
+                "Others than its owner can read the file with the bus's password.",
+                place="transport.password_file",
+                remedy="Run: chmod 600 on it.",
+            )

@@ -15,7 +15,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from kpr.address_book import AddressBook, Entry, queue_name
 from kpr.errors import BadSettings
-from kpr.log import get_log
+from kpr.log import get_log, opaque
 from kpr.transports.amqp.bus import Bus, BusFault, Taken
 from kpr.transports.amqp.error_forms import error_message
 from kpr.transports.amqp.outcomes import as_error, with_retries
@@ -76,9 +76,11 @@ class AmqpTransport:
         """RabbitMQ 3.x accepts a message for a queue that does not exist, and loses it (amqp.md s. 9.4): ask before."""
         if self.settings.dialect != "amqp10" or queue in self._known_targets:
             return
-        if " 3." in self.bus.product() and look_at(self.settings, queue).presence is Presence.MISSING:
+        presence = look_at(self.settings, queue).presence if " 3." in self.bus.product() else Presence.THERE
+        if presence is Presence.MISSING:
             raise BusFault("released")
-        self._known_targets.add(queue)
+        if presence is Presence.THERE:
+            self._known_targets.add(queue)
 
     def _stamp(self, kind: str) -> Stamp:
         reply_to = registered(self.book.entry(self.own_her_id), kind)
@@ -143,7 +145,8 @@ class AmqpMessage:
 
     def set_aside(self, reason: str) -> None:
         """Settle it as well: rejecting would lose it on a queue without dead letters; its bytes are kept here."""
-        _log.warning("set aside", reason=reason, transport_id=self.envelope.message_id, came_by=self.envelope.came_by)
+        transport_id = opaque(self.envelope.message_id)
+        _log.warning("set aside", reason=reason, transport_id=transport_id, came_by=self.envelope.came_by)
         self.accept()
 
 
