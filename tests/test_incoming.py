@@ -593,6 +593,26 @@ def test_the_bytes_of_an_error_report_that_cannot_be_read_are_kept(tmp_path: Pat
 # -- reading again ---------------------------------------------------------------------------------------------------
 
 
+def test_only_the_register_can_refuse_what_was_sent_to_it(tmp_path: Path) -> None:
+    """An error report from somebody else, who knows the id, is kept apart: the attempt stands as it was."""
+    made = Place(tmp_path, persons=5)
+    made.report()
+    with made.open() as place:
+        latest = place.store.latest()
+        assert latest is not None
+        attempt = place.attempts.latest(place.store.message(latest.id, MessageKind.IPLOS).id)
+        assert attempt is not None
+        sent = Envelope(attempt.message_id, "KPR_IPL", "8000002", "9999999", place.clock())
+    stranger = DirectoryTransport(made.folder / "exchange", "9999999")
+    stranger.report(Fault("transport:internal-error", attempt.message_id, noticed_at=sent.sent_at), sent)
+    assert made.collect() == {"transport error: foreign": 1}
+    assert made.status().do == "nothing"
+    with made.open() as place:
+        again = place.attempts.latest(attempt.message_ref)
+        assert again is not None
+        assert again.state is AttemptState.DELIVERED
+
+
 def hide_certificate(made: Place) -> bytes:
     """Put another certificate in the place of the register's; the right one."""
     path = made.folder / "keys" / "register-sign.pem"
