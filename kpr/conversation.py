@@ -101,21 +101,26 @@ class ReceiptEvent(StrEnum):
 
 
 class AttemptState(StrEnum):
-    """One try at transport."""
+    """One attempt at transport. HANDED_OVER is the route's that acknowledges later (EDI); a bus delivers at once."""
 
     PENDING = "PENDING"
+    HANDED_OVER = "HANDED_OVER"
     DELIVERED = "DELIVERED"
     FAILED = "FAILED"
     REFUSED = "REFUSED"
+    GIVEN_UP = "GIVEN_UP"
 
 
 class AttemptEvent(StrEnum):
-    """What happens to a try."""
+    """What happens to an attempt. HANDED_OVER may come again: a retry, the same bytes under the same id."""
 
+    HANDED_OVER = "HANDED_OVER"
     DELIVERED = "DELIVERED"
     FAILED = "FAILED"
     TRY_AGAIN = "TRY_AGAIN"
     REFUSED = "REFUSED"
+    RETURNED = "RETURNED"
+    GIVEN_UP = "GIVEN_UP"
 
 
 State = TypeVar("State", bound=StrEnum)
@@ -144,6 +149,9 @@ _VERDICTS: dict[StrEnum, StrEnum] = {
     _RE.UNREADABLE: _R.UNREADABLE,
     _RE.WITHDRAWN: _R.WITHDRAWN,
 }
+
+#: What the other side may say of an attempt that has left, or may have left.
+_ANSWERED: dict[StrEnum, StrEnum] = {_AE.DELIVERED: _A.DELIVERED, _AE.REFUSED: _A.REFUSED}
 
 TABLE: dict[type[StrEnum], dict[StrEnum, dict[StrEnum, StrEnum]]] = {
     SubmissionState: {
@@ -188,14 +196,26 @@ TABLE: dict[type[StrEnum], dict[StrEnum, dict[StrEnum, StrEnum]]] = {
         _R.WITHDRAWN: {_RE.WITHDRAWN: _R.WITHDRAWN},
     },
     AttemptState: {
-        _A.PENDING: {_AE.DELIVERED: _A.DELIVERED, _AE.FAILED: _A.FAILED, _AE.REFUSED: _A.REFUSED},
-        # A try that seemed to fail may have reached the queue: the other side's error report says so.
-        _A.FAILED: {_AE.TRY_AGAIN: _A.PENDING, _AE.REFUSED: _A.REFUSED},
+        # Killed between handing over and writing it down, or seemingly failed: the other side's answer says it arrived.
+        _A.PENDING: {**_ANSWERED, _AE.HANDED_OVER: _A.HANDED_OVER, _AE.FAILED: _A.FAILED},
+        _A.FAILED: {**_ANSWERED, _AE.TRY_AGAIN: _A.PENDING},
+        _A.HANDED_OVER: {
+            **_ANSWERED,
+            _AE.HANDED_OVER: _A.HANDED_OVER,
+            # The mail came back: the same may be tried again when the address is mended.
+            _AE.RETURNED: _A.FAILED,
+            _AE.GIVEN_UP: _A.GIVEN_UP,
+        },
+        # Silence after the last retry is no verdict: a late acknowledgment still counts.
+        _A.GIVEN_UP: {**_ANSWERED, _AE.RETURNED: _A.FAILED},
         _A.DELIVERED: {_AE.REFUSED: _A.REFUSED},
         _A.REFUSED: {},
     },
 }
 
+
+#: The attempt is with the transport, or with the other side: answers are awaited.
+HAS_LEFT = frozenset({_A.HANDED_OVER, _A.DELIVERED, _A.GIVEN_UP})
 
 #: An event moves only the object that it belongs to, even where another has an event of the same name.
 _EVENTS: dict[type[StrEnum], type[StrEnum]] = {

@@ -220,7 +220,9 @@ COLUMNS = {
     "extract_sha256 wrapped_key change",
     "message": "id submission_id kind message_type msg_id generated parent_msg_id conversation_msg_id receipt_leg "
     "receipt_codes content_sha256 content_size persons",
-    "attempt": "id message_ref number message_id state kind protected_sha256 opened_at ended_at",
+    "attempt": "id message_ref number message_id state kind protected_sha256 opened_at ended_at tries last_try_at "
+    "digests",
+    "taken": "id cycle_id to_her_id from_her_id message_id digest at",
     "event": "id cycle_id submission_id message_ref at who what event from_state to_state why",
     "inbox": "id cycle_id submission_id kind fingerprint received_at verdict note wrapped_key",
     "alembic_version": "version_num",

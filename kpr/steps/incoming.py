@@ -13,6 +13,7 @@ import shutil
 from typing import BinaryIO
 from uuid import NAMESPACE_URL, uuid5
 
+from kpr.conversation import AttemptEvent
 from kpr.errors import BadInput, TransportError
 from kpr.feedback import transport_fault
 from kpr.feedback.receipt import ReceiptAnswer, answer_of, mirrored
@@ -127,7 +128,7 @@ def _error_report(place: Workplace, received: Received, fault: Fault) -> str:
         keep(place, InboxKind.TRANSPORT_ERROR, mark, kept, "foreign", code)
         received.set_aside("an error report from another than the register")
         return "transport error: foreign"
-    moved = place.attempts.refused(fault.original_message_id, place.act("register", code))
+    moved = place.attempts.heard(fault.original_message_id, AttemptEvent.REFUSED, place.act("register", code))
     if moved is None and place.store.is_of_another_year(transport_id=fault.original_message_id):
         return "transport error: for another year, left there"
     outcome = {None: "unknown message", Moved.MOVED: code}.get(moved, "the same again")

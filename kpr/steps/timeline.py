@@ -20,7 +20,7 @@ _SENTENCES: dict[tuple[str, str], Text] = {
     ),
     ("submission", "FOUND_GOOD"): Text("Kontrollen fant ingenting som stanser.", "The check found nothing that stops."),
     ("submission", "APPROVED"): Text("Innsendingen ble godkjent.", "The submission was approved."),
-    ("submission", "BOTH_DELIVERED"): Text("Begge meldingene er levert.", "Both messages are delivered."),
+    ("submission", "BOTH_DELIVERED"): Text("Begge meldingene er sendt.", "Both messages have been sent."),
     ("submission", "BOTH_LEGS_GOOD"): Text("Innsendingen er godtatt.", "The submission is accepted."),
     ("submission", "REJECTED"): Text("Registeret avviste innsendingen.", "The register rejected the submission."),
     ("submission", "WITHDRAWN"): Text("Registeret trakk kvitteringen tilbake.", "The register withdrew its receipt."),
@@ -29,6 +29,15 @@ _SENTENCES: dict[tuple[str, str], Text] = {
     ("attempt", "FAILED"): Text(
         "{message} kunne ikke leveres; prøves igjen med samme nummer.",
         "{message} could not be delivered; tried again under the same ids.",
+    ),
+    ("attempt", "HANDED_OVER"): Text(
+        "{message} ble overlevert; transportkvittering ventes.",
+        "{message} was handed over; its acknowledgment is awaited.",
+    ),
+    ("attempt", "RETURNED"): Text("{message} kom i retur på e-post.", "{message} came back by mail."),
+    ("attempt", "GIVEN_UP"): Text(
+        "Ingen transportkvittering for {message} etter siste forsøk.",
+        "No acknowledgment for {message} after the last try.",
     ),
     ("attempt", "REFUSED"): Text("{message} ble avvist av transporten.", "{message} was refused by the transport."),
     ("receipt", "POSITIVE"): Text("Positiv kvittering for {message}.", "Positive receipt for {message}."),

@@ -4,7 +4,7 @@ from kpr.store.attempts import Attempts
 from kpr.store.legs import Legs, Moved
 from kpr.store.schema import migrate, open_engine
 from kpr.store.store import Act, Store
-from kpr.store.tables import Attempt, Cycle, Event, Inbox, InboxKind, Message, MessageKind, Submission
+from kpr.store.tables import Attempt, Cycle, Event, Inbox, InboxKind, Message, MessageKind, Submission, Taken
 
 __all__ = [
     "Act",
@@ -20,6 +20,7 @@ __all__ = [
     "Moved",
     "Store",
     "Submission",
+    "Taken",
     "migrate",
     "open_engine",
 ]

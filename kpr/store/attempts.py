@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from kpr.conversation import (
+    HAS_LEFT,
     AttemptEvent,
     AttemptState,
     IdentEvent,
@@ -29,11 +30,8 @@ from kpr.store.tables import Attempt, Event, Message, MessageKind, Submission
 _NEW_ATTEMPT = (Kind.S2, Kind.S4)
 
 
-def _seen(*, can: bool, newest: bool, state: AttemptState) -> StrEnum:
-    """What an error report did: only one about the newest attempt says what is to be mended now."""
-    if not can:
-        return Moved.SAME_AGAIN
-    return state if newest else Moved.NO_EFFECT
+#: Later news of an attempt that was handed over: it moves the end of the attempt, but not that of the first try.
+_OUTCOMES = frozenset({AttemptEvent.REFUSED, AttemptEvent.RETURNED, AttemptEvent.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,41 +85,26 @@ class Attempts:
         wanted = select(Attempt).where(Attempt.message_ref == message_id, Attempt.kind == Kind.S4.value)
         return list(session.exec(wanted).all())
 
-    def record_protected(self, attempt_id: str, sha256: str) -> None:
-        """The hash of the bytes that this attempt carries."""
+    def record_protected(self, attempt_id: str, sha256: str, digests: str = "") -> None:
+        """The hash of the bytes that this attempt carries, and what an acknowledgment of them must repeat."""
         with self.store.transaction() as session:
             attempt = session.get_one(Attempt, attempt_id)
-            attempt.protected_sha256 = sha256
+            attempt.protected_sha256, attempt.digests = sha256, digests
             session.add(attempt)
 
     def ended(self, attempt_id: str, event: AttemptEvent, act: Act) -> None:
-        """Write down how an attempt ended; a delivered ident message starts the ident leg."""
+        """Write down how a try ended; an ident message that has left starts the ident leg."""
         with self.store.transaction() as session:
             message = session.get_one(Message, session.get_one(Attempt, attempt_id).message_ref)
             submission = self.store.locked(session, message.submission_id)
             attempt = session.get_one(Attempt, attempt_id, populate_existing=True)
-            before, attempt.state = attempt.state, step(attempt.state, event)
-            attempt.ended_at = act.at
-            session.add(attempt)
-            self.store.note(
-                session,
-                act,
-                "attempt",
-                event,
-                submission=submission,
-                message=message,
-                from_state=before,
-                to_state=attempt.state,
-            )
-            starts = message.kind is MessageKind.IDENT and event is AttemptEvent.DELIVERED
-            if starts and submission.ident_leg is IdentLeg.NOT_SENT:
-                submission.ident_leg = step(submission.ident_leg, IdentEvent.SENT)
-                session.add(submission)
+            self._step(session, submission, message, attempt, event, act)
 
-    def refused(self, transport_id: str, act: Act) -> Moved | None:
-        """The other side reports that it cannot use what came under this message id; None when we never sent it.
+    def heard(self, transport_id: str, event: AttemptEvent, act: Act) -> Moved | None:
+        """What the other side's transport says about a message id of ours; None when we never sent it.
 
-        ``act.why`` is the code. Only the attempt is moved: the register has not judged the message (S2).
+        REFUSED (``act.why`` is the code), DELIVERED (an acknowledgment) or RETURNED (the mail came back). Only the
+        attempt is moved: the register has not judged the message (S2).
         """
         with self.store.transaction() as session:
             attempt = session.exec(self._by_transport_id(transport_id)).first()
@@ -130,29 +113,73 @@ class Attempts:
             message = session.get_one(Message, attempt.message_ref)
             submission = self.store.locked(session, message.submission_id)
             attempt = session.get_one(Attempt, attempt.id, populate_existing=True)
+            if can_step(attempt.state, event):
+                self._step(session, submission, message, attempt, event, act)
+                return Moved.MOVED
             before = attempt.state
-            can = can_step(before, AttemptEvent.REFUSED)
-            newest = self._latest(session, message.id)
-            if can:
-                attempt.state, attempt.ended_at = step(before, AttemptEvent.REFUSED), act.at
-                session.add(attempt)
-            self.store.note(
-                session,
-                act,
-                "attempt",
-                AttemptEvent.REFUSED,
-                submission=submission,
-                message=message,
-                from_state=before,
-                to_state=_seen(can=can, newest=newest is attempt, state=attempt.state),
-            )
-            return Moved.MOVED if can else Moved.SAME_AGAIN
+            self._note(session, submission, message, event, act, before, Moved.SAME_AGAIN)
+            return Moved.SAME_AGAIN
+
+    def _step(
+        self,
+        session: Session,
+        submission: Submission,
+        message: Message,
+        attempt: Attempt,
+        event: AttemptEvent,
+        act: Act,
+    ) -> None:
+        before, attempt.state = attempt.state, step(attempt.state, event)
+        if event is AttemptEvent.HANDED_OVER:
+            attempt.tries, attempt.last_try_at = attempt.tries + 1, act.at
+        if before is AttemptState.PENDING or event in _OUTCOMES:
+            attempt.ended_at = act.at
+        session.add(attempt)
+        newest = self._latest(session, message.id) is attempt
+        # Only one about the newest attempt says what is to be mended now.
+        shown = attempt.state if newest else Moved.NO_EFFECT
+        self._note(session, submission, message, event, act, before, shown)
+        starts = message.kind is MessageKind.IDENT and attempt.state in HAS_LEFT
+        if starts and submission.ident_leg is IdentLeg.NOT_SENT:
+            submission.ident_leg = step(submission.ident_leg, IdentEvent.SENT)
+            session.add(submission)
+
+    def _note(
+        self,
+        session: Session,
+        submission: Submission,
+        message: Message,
+        event: AttemptEvent,
+        act: Act,
+        before: StrEnum,
+        after: StrEnum,
+    ) -> None:
+        self.store.note(
+            session, act, "attempt", event, submission=submission, message=message, from_state=before, to_state=after
+        )
+
+    def by_transport_id(self, transport_id: str) -> Attempt | None:
+        """The attempt that carried this message id; None when we never sent it."""
+        with self.store.transaction() as session:
+            return session.exec(self._by_transport_id(transport_id)).first()
+
+    def unacknowledged(self) -> list[tuple[Attempt, Message]]:
+        """Newest attempts that were handed over, and are not acknowledged; oldest first."""
+        with self.store.transaction() as session:
+            wanted = select(Attempt, Message).join(Message).join(Submission)
+            wanted = wanted.where(Submission.cycle_id == self.store.cycle_id)
+            wanted = wanted.where(col(Attempt.state).in_([AttemptState.HANDED_OVER, AttemptState.GIVEN_UP]))
+            found = session.exec(wanted.order_by(col(Attempt.opened_at))).all()
+            return [(each, message) for each, message in found if self._latest(session, message.id) is each]
 
     def refusal_code(self, message_id: str) -> str:
         """The code with which the other side's transport last refused a message; empty when it never did."""
         with self.store.transaction() as session:
             wanted = select(Event).where(
-                Event.message_ref == message_id, Event.to_state == AttemptState.REFUSED.value, Event.what == "attempt"
+                Event.message_ref == message_id,
+                Event.what == "attempt",
+                col(Event.event).in_([AttemptEvent.REFUSED.value, AttemptEvent.RETURNED.value]),
+                col(Event.to_state).in_([AttemptState.REFUSED.value, AttemptState.FAILED.value]),
             )
             event = session.exec(wanted.order_by(col(Event.id).desc())).first()
             return event.why if event else ""
@@ -162,18 +189,18 @@ class Attempts:
         ours = Submission.cycle_id == self.store.cycle_id
         return wanted.where(func.lower(Attempt.message_id) == transport_id.lower(), ours)
 
-    def _has_arrived(self, session: Session, message: Message) -> bool:
-        """Delivered, or answered: a receipt proves that the message arrived, whatever the transport said."""
+    def _has_left(self, session: Session, message: Message) -> bool:
+        """On its way, or answered: a receipt proves that the message arrived, whatever the transport said."""
         attempt = self._latest(session, message.id)
         answered = message.receipt_leg not in (ReceiptLeg.NONE, ReceiptLeg.OVERDUE)
-        return answered or (attempt is not None and attempt.state is AttemptState.DELIVERED)
+        return answered or (attempt is not None and attempt.state in HAS_LEFT)
 
     def all_delivered(self, submission_id: str, act: Act) -> None:
-        """Both messages are with the transport: from now on answers are awaited."""
+        """Both messages have left: from now on answers are awaited."""
         with self.store.transaction() as session:
             submission = self.store.locked(session, submission_id)
             wanted = select(Message).where(Message.submission_id == submission_id)
-            delivered = all(self._has_arrived(session, message) for message in session.exec(wanted).all())
+            delivered = all(self._has_left(session, message) for message in session.exec(wanted).all())
             if submission.state is SubmissionState.SENDING and delivered:
                 self.store.step_submission(session, submission, SubmissionEvent.BOTH_DELIVERED, act)
                 follow(self.store, session, submission, act)  # answers may have come before this was written down

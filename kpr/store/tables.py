@@ -145,7 +145,11 @@ class Message(SQLModel, table=True):
 
 
 class Attempt(SQLModel, table=True):
-    """One try at transport; its message id is fixed before the first try."""
+    """One attempt at transport; its message id is fixed before the first try.
+
+    ``tries`` counts how often the same bytes were handed over on a route that acknowledges later, ``last_try_at``
+    when last; ``digests`` is what the other side's acknowledgment must repeat.
+    """
 
     __table_args__ = (UniqueConstraint("message_ref", "number"),)
 
@@ -158,6 +162,9 @@ class Attempt(SQLModel, table=True):
     protected_sha256: str | None = None
     opened_at: datetime = Field(sa_column=_moment())
     ended_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
+    tries: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    last_try_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
+    digests: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
 
     @property
     def protected_name(self) -> str:
@@ -179,6 +186,23 @@ class Event(SQLModel, table=True):
     from_state: str = ""
     to_state: str = ""
     why: str = ""
+
+
+class Taken(SQLModel, table=True):
+    """A message of the other side that was taken in on a route that acknowledges: its id comes again in retries.
+
+    The same id with the same digest gets the same acknowledgment again; with another digest it is an incident.
+    """
+
+    __table_args__ = (UniqueConstraint("to_her_id", "from_her_id", "message_id"),)
+
+    id: str = Field(default_factory=_new_id, primary_key=True)
+    cycle_id: str = Field(foreign_key="cycle.id", index=True)
+    to_her_id: str
+    from_her_id: str
+    message_id: str
+    digest: str
+    at: datetime = Field(sa_column=_moment())
 
 
 class Inbox(SQLModel, table=True):
