@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,19 @@ class NextAct:
     do: str
 
 
+class Trouble(StrEnum):
+    """What the transport says of a message that nothing has answered.
+
+    REFUSED: the other side cannot use it as it came. RETURNED: the mail came back. GIVEN_UP: no acknowledgment after
+    the last try.
+    """
+
+    OK = "OK"
+    REFUSED = "REFUSED"
+    RETURNED = "RETURNED"
+    GIVEN_UP = "GIVEN_UP"
+
+
 @cache
 def _rows() -> list[dict[str, Any]]:
     return list(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
@@ -39,17 +53,14 @@ def next_act(
     receipt_leg: ReceiptLeg,
     values: Mapping[str, str] | None = None,
     *,
-    refused: bool = False,
+    transport: Trouble = Trouble.OK,
 ) -> NextAct:
-    """The first row that fits; its placeholders filled from ``values`` (``until``, ``codes``, ``refused``).
-
-    ``refused``: the other side has reported that it cannot use a message as it came, and nothing has answered it.
-    """
+    """The first row that fits; its placeholders filled from ``values`` (``until``, ``codes``, ``refused``)."""
     asked = {
         "state": state.value,
         "ident": ident_leg.value,
         "receipt": receipt_leg.value,
-        "transport": "REFUSED" if refused else "OK",
+        "transport": transport.value,
     }
     row = next(row for row in _rows() if all(value in row.get(name, [value]) for name, value in asked.items()))
     filled = {"until": "–", "codes": "–", "refused": "–", "kind": "–", **(values or {})}

@@ -91,3 +91,14 @@ def receipt_alarm(message_id: str, lateness: Lateness) -> Alarm | None:
 def ident_alarm(message_id: str, lateness: Lateness) -> Alarm | None:
     """The alarm for a missing ident feedback; None when it is on time."""
     return Alarm(f"ident-overdue-{message_id}", lateness, _IDENT_TEXT) if lateness is Lateness.OVERDUE else None
+
+
+_GIVEN_UP_TEXT = Text(
+    "Ingen transportkvittering etter siste forsøk. Sjekk adresse og avtale, og spør registeret før noe sendes på nytt.",
+    "No acknowledgment after the last try. Check address and agreement, and ask the register; do not send again before.",
+)
+
+
+def given_up_alarm(attempt_id: str) -> Alarm:
+    """The alarm for a message that nobody acknowledged."""
+    return Alarm(f"transport-given-up-{attempt_id}", Lateness.OVERDUE, _GIVEN_UP_TEXT)

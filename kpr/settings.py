@@ -6,10 +6,11 @@ file can be shown to anyone. Relative paths count from the folder of the setting
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
@@ -28,6 +29,7 @@ from kpr.checks.finding import Mode
 from kpr.errors import BadSettings
 from kpr.security.trust_settings import Trust
 from kpr.sources.open import SourceSpec
+from kpr.transports.edi.settings import ImapServer
 from kpr.transports.open import DirectorySettings, TransportSettings
 
 
@@ -89,12 +91,23 @@ class VaultSettings(_Part):
     key_variable: str | None = None
 
 
-class MailboxSettings(_Part):
-    """Where the ident feedback arrives, and the domains that it may come from."""
+class MaildirSettings(_Part):
+    """A folder where the ident feedback arrives, and the domains that it may come from."""
 
-    kind: str = Field(default="maildir", pattern="^maildir$")
+    kind: Literal["maildir"] = "maildir"
     folder: Path = Path("mail")
     sender_domains: tuple[str, ...] = ("register.example.invalid",)
+
+
+class ImapMailboxSettings(ImapServer):
+    """A mailbox where the ident feedback arrives. What counted is moved to ``archive``; ``failed`` is not used."""
+
+    kind: Literal["imap"]
+    username: str = Field(min_length=1)
+    sender_domains: tuple[str, ...] = Field(min_length=1)
+
+
+MailboxSettings = Annotated[MaildirSettings | ImapMailboxSettings, Field(discriminator="kind")]
 
 
 class StoreSettings(_Part):
@@ -140,7 +153,7 @@ class Settings(BaseSettings):
     vault: VaultSettings = VaultSettings()
     transport: TransportSettings = DirectorySettings()
     addresses: Path | None = None
-    mailbox: MailboxSettings = MailboxSettings()
+    mailbox: MailboxSettings = MaildirSettings()
     store: StoreSettings = StoreSettings()
     contacts: tuple[Contact, ...] = ()
     care_record_system: CareRecordSystem = CareRecordSystem()
@@ -203,15 +216,26 @@ def load_settings(path: Path) -> Settings:
 
 def _refuse_passwords(raw: dict[str, Any], path: Path) -> None:
     """A settings file can be shown to anyone, so there is no place for a password in it."""
-    for part in ("keys", "transport"):
-        for name in raw.get(part) or {}:
-            if str(name).endswith("password"):
-                variable = f"KPR_{part}__{name}".upper()
-                raise BadSettings(
-                    "A password stands in the settings file.",
-                    place=f"{path.name}: {part}.{name}",
-                    remedy=f"Take it out, change it, and set {variable} in the environment.",
-                )
+    for part in ("keys", "transport", "mailbox"):
+        for place in _passwords(raw.get(part), part):
+            variable = f"KPR_{place.replace('.', '__')}".upper()
+            raise BadSettings(
+                "A password stands in the settings file.",
+                place=f"{path.name}: {place}",
+                remedy=f"Take it out, change it, and set {variable} in the environment.",
+            )
+
+
+def _passwords(part: object, place: str) -> Iterator[str]:
+    """Where passwords stand, however deep."""
+    if isinstance(part, list):
+        for value in part:
+            yield from _passwords(value, place)
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if str(name).lower().endswith("password"):
+                yield f"{place}.{name}"
+            yield from _passwords(value, f"{place}.{name}")
 
 
 def _yaml_place(path: Path, error: Exception) -> str:
@@ -219,28 +243,34 @@ def _yaml_place(path: Path, error: Exception) -> str:
     return f"{path.name}, line {mark.line + 1}" if mark else path.name
 
 
-#: Settings that hold a path; counted from the folder of the settings file when relative.
+#: Settings that hold a path; counted from the folder of the settings file when relative. By part, and by kind where
+#: the same word means something else: an IMAP server's folder is no path.
+_SERVER = ("ca_file", "password_file")
 _PATHS = {
     "keys": tuple(name for name in Keys.model_fields if not name.endswith("password")),
     "trust": ("roots",),
     "vault": ("folder", "key_file"),
-    "transport": ("folder", "ca_file", "password_file"),
-    "mailbox": ("folder",),
+    "transport": ("folder", "cpa_file", *_SERVER),
+    "transport.carrier": ("folder", "known_hosts", "key_file", *_SERVER),
+    "transport.carrier.smtp": _SERVER,
+    "transport.carrier.imap": _SERVER,
+    "mailbox": ("folder", *_SERVER),
+    "mailbox imap": _SERVER,
     "source": ("iplos", "ident", "folder", "queries"),
 }
 _PATH_DEFAULTS: dict[str, dict[str, str]] = {
     "vault": {"folder": "vault", "key_file": "keys/municipality.key"},
     "transport": {"kind": "directory", "folder": "exchange"},
-    "mailbox": {"folder": "mail"},
+    "mailbox": {"kind": "maildir", "folder": "mail"},
 }
 
 
 def _resolve_paths(raw: dict[str, Any], base: Path) -> dict[str, Any]:
     settings = dict(raw)
-    for part, names in _PATHS.items():
+    for part in ("keys", "trust", "vault", "transport", "mailbox", "source"):
         if part in settings or part in _PATH_DEFAULTS:
             fields = _with_defaults(_PATH_DEFAULTS.get(part, {}), dict(settings.get(part) or {}))
-            settings[part] = fields | {name: base / fields[name] for name in names if fields.get(name)}
+            settings[part] = _resolved(fields, part, base)
     for name in ("year_file", "clock_file", "addresses"):
         if settings.get(name):
             settings[name] = base / settings[name]
@@ -248,6 +278,18 @@ def _resolve_paths(raw: dict[str, Any], base: Path) -> dict[str, Any]:
     if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
         settings["store"] = {"url": f"sqlite:///{base / url.removeprefix('sqlite:///')}"}
     return settings
+
+
+def _resolved(fields: dict[str, Any], place: str, base: Path) -> dict[str, Any]:
+    """One part with its paths and those of the parts within it; what is not text is left for the check of its type."""
+    names = _PATHS.get(f"{place} {fields.get('kind')}", _PATHS[place])
+    paths = {name: base / fields[name] for name in names if isinstance(fields.get(name), str) and fields[name]}
+    within = {
+        name: _resolved(value, f"{place}.{name}", base)
+        for name, value in fields.items()
+        if isinstance(value, dict) and f"{place}.{name}" in _PATHS
+    }
+    return fields | paths | within
 
 
 def _with_defaults(defaults: dict[str, str], said: dict[str, Any]) -> dict[str, Any]:

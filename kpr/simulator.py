@@ -18,6 +18,7 @@ from kpr.security.certificates import Identity, Purpose
 from kpr.security.throwaway import make_authority, make_identity, write_identity
 from kpr.security.vault import MasterKey
 from kpr.simulator_bus import SimulatedBus, write_bus_files
+from kpr.simulator_edi import FEEDBACK_ADDRESS, SimulatedEdi, write_edi_files
 from kpr.years import load_year
 
 MAIL_DOMAIN = "register.example.invalid"
@@ -38,6 +39,7 @@ class NewPlace:
     environment: str = "simulator"
     clock: bool = False
     bus: SimulatedBus | None = None
+    edi: SimulatedEdi | None = None
 
 
 def make_place(folder: Path, new: NewPlace) -> Path:
@@ -76,6 +78,7 @@ def write_settings(folder: Path, new: NewPlace) -> None:
         "mail_domain": MAIL_DOMAIN if simulated else "",
         "clock_file": "clock" if new.clock else "",
         "bus": new.bus,
+        "edi": new.edi,
     }
     if simulated:
         _write_register(folder / "register", new, year.receiver_name.value)
@@ -102,10 +105,20 @@ def _pair(authority: Identity, name: str, purpose: Purpose, own: Path, other: Pa
     other.write_bytes(certificate.read_bytes())
 
 
-def _way_to_register(folder: Path, bus: SimulatedBus | None) -> dict[str, Any]:
-    if bus is None:
-        return {"exchange_folder": "../exchange"}
-    return {"transport": write_bus_files(folder.parent, bus, _OURS, _REGISTER), "addresses": "addresses.yaml"}
+def _way_to_register(folder: Path, new: NewPlace) -> dict[str, Any]:
+    if new.bus is not None:
+        return {"transport": write_bus_files(folder.parent, new.bus, _OURS, _REGISTER), "addresses": "addresses.yaml"}
+    if new.edi is not None:
+        mail = {"mail_server": dict(new.edi.mail_server)} if new.edi.mail_server else {}
+        transport = write_edi_files(folder.parent, new.edi, _OURS, _REGISTER)
+        return {"transport": transport, "addresses": "addresses.yaml", **mail}
+    return {"exchange_folder": "../exchange"}
+
+
+def _way_of_mail(new: NewPlace) -> dict[str, str]:
+    """Where the ident e-mail goes: into the municipality's own folder, or to its address by SMTP."""
+    by_mail = new.edi is not None and new.edi.mail_server is not None
+    return {"mail_to": FEEDBACK_ADDRESS} if by_mail else {"mail_folder": "../mail"}
 
 
 def _write_register(folder: Path, new: NewPlace, service_name: str) -> None:
@@ -114,7 +127,7 @@ def _write_register(folder: Path, new: NewPlace, service_name: str) -> None:
         "organisation_her_id": _REGISTER[0],
         "service_name": service_name,
         "service_her_id": _REGISTER[1],
-        **_way_to_register(folder, new.bus),
+        **_way_to_register(folder, new),
         "state_folder": "state",
         "signing_certificate": "keys/sign.pem",
         "signing_key": "keys/sign.key",
@@ -128,7 +141,7 @@ def _write_register(folder: Path, new: NewPlace, service_name: str) -> None:
                 "municipality": new.number,
                 "signing_certificate": "keys/municipality-sign.pem",
                 "encryption_certificate": "keys/municipality-decrypt.pem",
-                "mail_folder": "../mail",
+                **_way_of_mail(new),
             }
         ],
     }

@@ -58,8 +58,8 @@ def write_bus_files(folder: Path, bus: SimulatedBus, ours: tuple[str, str], thei
     write_private(folder / "register" / "keys" / "bus.password", bus.register_password.encode())
     municipality = _entry(bus, ours, "Saksbehandling", bus.municipality_queue, bus.municipality_errors)
     register = _entry(bus, theirs, "Register", bus.register_queue, bus.register_errors)
-    _write_book(folder / "addresses.yaml", municipality, register | _certificates("keys/register-"))
-    _write_book(folder / "register" / "addresses.yaml", municipality, register)
+    write_book(folder / "addresses.yaml", municipality, register | certificates("keys/register-"))
+    write_book(folder / "register" / "addresses.yaml", municipality, register)
     return {
         "kind": "amqp",
         "dialect": bus.dialect,
@@ -83,11 +83,13 @@ def _entry(bus: SimulatedBus, her_ids: tuple[str, str], name: str, queue: str, e
     }
 
 
-def _certificates(prefix: str) -> dict[str, str]:
+def certificates(prefix: str) -> dict[str, str]:
+    """The fields that name the register's certificates."""
     return {"encryption_certificate": f"{prefix}encrypt.pem", "signing_certificate": f"{prefix}sign.pem"}
 
 
-def _write_book(path: Path, *parties: dict[str, Any]) -> None:
+def write_book(path: Path, *parties: dict[str, Any]) -> None:
+    """An address book with these parties."""
     book = {"fetched": "2020-12-01", "source": "simulator", "parties": list(parties)}
     text = "# Adresseboken, som fra Adresseregisteret; her er alt oppdiktet.\n"
     path.write_text(text + yaml.safe_dump(book, allow_unicode=True, sort_keys=False), encoding="utf-8")

@@ -20,6 +20,7 @@ from kpr.registry.register import Register
 from kpr.registry.settings import load_register_settings
 from kpr.simulator import NewPlace, make_place, write_settings
 from kpr.simulator_bus import SimulatedBus
+from kpr.simulator_edi import SimulatedEdi
 from kpr.steps.collect import collect
 from kpr.steps.report import prepare, send_approved
 from kpr.steps.status import Status, status
@@ -49,11 +50,12 @@ class Place:
     persons: int = 25
     version: str = "1.1"
     bus: SimulatedBus | None = None
+    edi: SimulatedEdi | None = None
 
     def __post_init__(self) -> None:
         shutil.copytree(_template(), self.folder, dirs_exist_ok=True)
-        if self.bus is not None:
-            write_settings(self.folder, NewPlace(clock=True, bus=self.bus))
+        if self.bus is not None or self.edi is not None:
+            write_settings(self.folder, NewPlace(clock=True, bus=self.bus, edi=self.edi))
         self.settings = self.folder / "kpr.yaml"
         register = self.folder / "register"
         scenario = {"app_rec_version": self.version, "plays": self.plays}

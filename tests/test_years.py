@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from kpr.errors import BadSettings
 from kpr.years import Mark, Marked, Milestone, Profile, Year, known_years, load_year
 from kpr.years.load import DATA
+from kpr.years.model import EbxmlNames
 
 C, P, A = Mark.CONFIRMED, Mark.PROBABLE, Mark.ASSUMED
 
@@ -212,7 +213,8 @@ def test_the_owner_changed_in_2024() -> None:
 
 # -- how sure ---------------------------------------------------------------------------------------------------
 
-ALWAYS_ASSUMED = {"ident_version", "not_receiving_code", "ident_feedback_hours"}
+EBXML = {f"ebxml.{name}" for name in EbxmlNames.model_fields}
+ALWAYS_ASSUMED = {"ident_version", "not_receiving_code", "ident_feedback_hours"} | EBXML
 AFTER_2023 = {"receiver_production", "receiver_qa", "receiver_test", "edi_address"}
 AFTER_2023 |= {"message_type_ident", "message_type_iplos"}
 
@@ -220,7 +222,7 @@ AFTER_2023 |= {"message_type_ident", "message_type_iplos"}
 @pytest.mark.parametrize(
     ("year", "assumed"),
     [
-        (2018, {"ident_feedback_hours"}),
+        (2018, {"ident_feedback_hours"} | EBXML),
         (2019, ALWAYS_ASSUMED - {"ident_version"}),
         (2020, ALWAYS_ASSUMED),
         (2023, ALWAYS_ASSUMED),
@@ -240,6 +242,14 @@ def test_assumed_dates_are_named(tmp_path: Path) -> None:
     """A date that is only assumed is named among the assumed values, so that production waits for it too."""
     said = loaded(tmp_path, "milestones: [{id: ordinary, date: 2025-01-15, source: guess, mark: assumed}]", 2020)
     assert dict(said.assumed())["milestones.ordinary"].value == date(2025, 1, 15)
+
+
+def test_ebxml_names_can_be_confirmed(tmp_path: Path) -> None:
+    """A file that gives the names of the envelope with other marks takes them off the list of assumed values."""
+    row = "{value: '{type}', source: mail from the register, mark: confirmed}"
+    ours = loaded(tmp_path, "ebxml: {" + ", ".join(f"{name}: {row}" for name in EbxmlNames.model_fields) + "}")
+    assert not EBXML & set(dict(ours.assumed()))
+    assert load_year(2020).ebxml.service.value == "S-{type}"
 
 
 # -- the object -------------------------------------------------------------------------------------------------

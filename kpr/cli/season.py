@@ -71,7 +71,7 @@ def resend(
             raise Locked("Ingenting er sendt, så det er ingenting å sende på nytt.")
         send_same(place, latest.id, message, approval(by, second, reason), answered=answered)
         now = run_status(place)
-    _tell(now, as_json)
+    tell(now, as_json)
 
 
 def _send(path: Path, by: str, second: str | None, reason: str | None, mended: str | None, as_json: bool) -> None:
@@ -83,7 +83,7 @@ def _send(path: Path, by: str, second: str | None, reason: str | None, mended: s
                     out.print(f"[red]{count.rule}[/] ({count.count}): {checked.result.catalogue[count.rule].wrong.nb}")
         send_approved(place, submission, checked, by=by, reason=reason, progress=progress)
         now = run_status(place)
-    _tell(now, as_json)
+    tell(now, as_json)
 
 
 def collect(
@@ -106,7 +106,7 @@ def collect(
         out.print(f"{count} × {kind}")
     if not came.counts():
         out.print("Ingenting nytt har kommet.")
-    _tell(now, as_json)
+    tell(now, as_json)
 
 
 def watch(settings: Settings = Path("kpr.yaml"), as_json: Json = False) -> None:
@@ -121,7 +121,7 @@ def watch(settings: Settings = Path("kpr.yaml"), as_json: Json = False) -> None:
         out.print(f"[yellow]{alarm.lateness}[/] {alarm.text.nb}")
     if not alarms:
         out.print("Ingenting er forsinket.")
-    _tell(now, as_json)
+    tell(now, as_json)
 
 
 def status(
@@ -134,7 +134,7 @@ def status(
         now = run_status(place)
         if html:
             html.write_text(_page(place, now), encoding="utf-8")
-    _tell(now, as_json, timeline=True)
+    tell(now, as_json, timeline=True)
 
 
 def _page(place: Workplace, now: Status) -> str:
@@ -145,7 +145,8 @@ def _page(place: Workplace, now: Status) -> str:
     return status_page(now, title, f"Laget {place.clock().astimezone(OSLO):%d.%m.%Y %H.%M}.")
 
 
-def _tell(now: Status, as_json: bool, *, timeline: bool = False) -> None:
+def tell(now: Status, as_json: bool, *, timeline: bool = False) -> None:
+    """Where things stand, and what to do now."""
     if as_json:
         print_json(now)
         return

@@ -19,6 +19,7 @@ from kpr.connection.findings import (
 from kpr.errors import BadSettings
 from kpr.settings import Environment, PartySettings
 from kpr.transports.amqp.settings import AmqpSettings
+from kpr.transports.edi.settings import EdiSettings
 
 
 def judge_book(case: Case) -> Iterator[ConnectionFinding]:
@@ -84,6 +85,8 @@ def judge_identity(case: Case) -> Iterator[ConnectionFinding]:
     if isinstance(transport, AmqpSettings):
         values |= {"host": transport.host, "port": transport.port, "vhost": transport.virtual_host}
         yield say("who_over_amqp", exchange=transport.exchange, username=transport.username, **values)
+    elif isinstance(transport, EdiSettings):
+        yield say("who_over_edi", carrier=transport.carrier.kind, form=transport.form, **values)
     else:
         yield say("who_by_folder", folder=transport.folder, **values)
     yield from _right_receiver(case)

@@ -22,7 +22,7 @@ from kpr.errors import BadSettings
 from kpr.feedback.mail_file import HEAD_LIMIT, MailHead, read_head, read_text
 from kpr.feedback.mail_words import Expected, Meaning, understand, unread
 
-__all__ = ["MAIL_LIMIT", "Expected", "IdentMail", "Mailbox", "read_mail"]
+__all__ = ["MAIL_LIMIT", "Expected", "IdentMail", "Mailbox", "is_from", "read_bytes", "read_mail"]
 
 #: A mail above this is not read into memory; a person looks at it.
 MAIL_LIMIT = 5 << 20
@@ -33,7 +33,7 @@ class IdentMail:
     """A mail that was read: what it means, for which running number, and its raw bytes for the vault.
 
     ``message_id_hash`` names the mail without showing it, ``sent_at`` is what it says itself (anyone can write that),
-    ``received_at`` when it came to lie here, ``origin`` how (``maildir`` or ``file``), ``reason`` why a person must
+    ``received_at`` when it came to lie here, ``origin`` how (``maildir``, ``imap`` or ``file``), ``reason`` why a person must
     look, and ``gateway`` what the mail gateway wrote about DKIM and SPF: recorded, and no reason to trust.
     """
 
@@ -94,11 +94,31 @@ def read_mail(
     if found is None:
         return None
     raw, whole, received_at = found
-    head = read_head(raw)
-    if not head.sender_domain or head.sender_domain not in {domain.lower() for domain in domains}:
+    return read_bytes(raw, domains, expected, whole=whole, key=path.name, received_at=received_at, origin=origin)
+
+
+def read_bytes(
+    raw: bytes,
+    domains: tuple[str, ...],
+    expected: list[Expected],
+    *,
+    whole: bool,
+    key: str,
+    received_at: datetime,
+    origin: str,
+) -> IdentMail | None:
+    """One mail as bytes; ``whole`` is False when it is too large, and these are its head. None as for read_mail."""
+    if not is_from(raw, domains):
         return None
+    head = read_head(raw)
     meaning = understand(read_text(raw), head.sent_at, expected) if whole else unread("is too large")
-    return _mail(path.name, meaning, head, raw, received_at, origin)
+    return _mail(key, meaning, head, raw, received_at, origin)
+
+
+def is_from(raw: bytes, domains: tuple[str, ...]) -> bool:
+    """Whether a mail, or its head, is from one of the domains; without a sender it is nobody's."""
+    sender = read_head(raw).sender_domain
+    return bool(sender) and sender in {domain.lower() for domain in domains}
 
 
 def _mail(key: str, meaning: Meaning, head: MailHead, raw: bytes, received_at: datetime, origin: str) -> IdentMail:

@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from kpr.checks.finding import Text
+from kpr.conversation import AttemptEvent
 from kpr.transports.seam import Envelope, Fault
 
 #: What a code may look like to be shown as it is; anything else could be a text about somebody.
@@ -37,7 +38,8 @@ def _meanings() -> dict[str, dict[str, str]]:
 
 def meaning(condition: str) -> Text:
     """What a code means for us, and what to do."""
-    row = _meanings().get(condition, _meanings()["other"])
+    family = f"{condition.partition(':')[0]}:*"
+    row = _meanings().get(condition) or _meanings().get(family) or _meanings()["other"]
     return Text(row["nb"], row["en"])
 
 
@@ -47,6 +49,11 @@ def shown(fault: Fault) -> str:
     code = fault.condition if _CODE.fullmatch(fault.condition) and digits <= _MOST_DIGITS else "?"
     named = [name for name in fault.data.split(";") if name in _FIELDS]
     return f"{code} ({';'.join(named)})" if named else code
+
+
+def event(fault: Fault) -> AttemptEvent:
+    """What it means for the attempt: a mail that came back was never delivered; anything else was refused."""
+    return AttemptEvent.RETURNED if fault.condition.startswith("mail:") else AttemptEvent.REFUSED
 
 
 def as_kept(envelope: Envelope, body: bytes = b"") -> bytes:

@@ -18,10 +18,10 @@ from kpr.errors import BadInput, BadMessage, BadSettings
 from kpr.messages.gate import gate
 from kpr.messages.head import Head, MessageInfo, Party, read_head
 from kpr.messages.safe_xml import forget, stream
+from kpr.packaging.seam import Packaging, Unpacked
 from kpr.registry.contents import Contents, Years, look_into
 from kpr.registry.formats import Format, format_of
-from kpr.security.certificates import Identity, Purpose, check_certificate
-from kpr.security.cms_read import open_protected
+from kpr.security.certificates import Purpose, check_certificate
 from kpr.security.vault import Vault
 
 #: What the stand-in takes at most.
@@ -68,18 +68,19 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """The register's keys, its address on both levels, its vault, and the data years that it knows."""
+    """The register's vault, its address on both levels, and the data years that it knows."""
 
-    identity: Identity
     vault: Vault
     party: Party
     years: Years
 
-    def open(self, body: BinaryIO, name: str, key: bytes, signer: x509.Certificate, now: datetime) -> None:
+    def open(
+        self, body: BinaryIO, name: str, key: bytes, packaging: Packaging, signer: x509.Certificate, now: datetime
+    ) -> Unpacked:
         """Decrypt and verify into the vault; nothing is kept when it does not hold."""
         check_certificate(signer, Purpose.SIGN, now)
         with self.vault.create(name, key) as out:
-            open_protected(body, out, self.identity, signer, limit=LIMIT)
+            return packaging.unpack(body, out, limit=LIMIT, now=now)
 
     def judge(self, name: str, key: bytes, from_her_id: str) -> Verdict:
         """Everything after decryption. NoReceipt when there shall be none (HITS 1168 s. 5.3)."""

@@ -7,15 +7,18 @@ the same id each time, and what was written down is never reported again.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from kpr.errors import BadCertificate, BadInput, TransportError
 from kpr.log import get_log, opaque
+from kpr.packaging.seam import Packaging
 from kpr.registry.reception import NoReceipt
 from kpr.registry.scenario import Play
-from kpr.registry.state import Refused, RegisterState
+from kpr.registry.signals import signal_for
+from kpr.registry.state import Refused, RegisterState, Signal
 from kpr.security.refusals import condition_of
 from kpr.security.vault import Vault
 from kpr.transports.seam import Envelope, ErrorForm, Fault, Received, Transport
@@ -38,6 +41,7 @@ class Refusals:
     transport: Transport
     vault: Vault
     state: RegisterState
+    packagings: Mapping[str, Packaging]
 
     def refuse(self, received: Received, why: BadInput, now: datetime) -> None:
         """A message that the register cannot use."""
@@ -64,6 +68,12 @@ class Refusals:
         fault = Fault(play.error or "", "", play.error_detail or "As the scenario says.", play.error_data)
         self._refuse(received, f"scenario: {play.error}", now, fault, family, ErrorForm(play.error_form))
 
+    def returned(self, received: Received, bounce: Signal, family: str, now: datetime) -> None:
+        """A mail that comes back: it counts as the n-th of its family, and nothing more."""
+        kept = self._kept(received, "scenario: returned", now, family)
+        self.state.refused(kept, bounce)
+        received.set_aside("scenario: returned")
+
     def _refuse(
         self,
         received: Received,
@@ -76,13 +86,21 @@ class Refusals:
         envelope = received.envelope
         come_before = self.state.has_come(envelope.from_her_id, envelope.message_id)
         kept = None if come_before else self._kept(received, reason, now, family)
+        signal = None
         if fault is not None and fault.condition:
             named = Fault(fault.condition, envelope.message_id, fault.description, fault.data, now)
-            self._report(named, envelope, form)
+            signal = self._signal(named, envelope, form, now)
+            if signal is None:
+                self._report(named, envelope, form)
         if kept is not None:
-            self.state.refused(kept)
+            self.state.refused(kept, signal)
         received.set_aside(reason)
         _log.warning("message refused", reason=reason.partition(":")[0], transport_id=opaque(envelope.message_id))
+
+    def _signal(self, fault: Fault, envelope: Envelope, form: ErrorForm, now: datetime) -> Signal | None:
+        packaging = self.packagings.get(envelope.from_her_id)
+        reply = packaging.refusal(fault, envelope, form) if packaging else None
+        return signal_for(reply, envelope, "", Play(), now)
 
     def _kept(self, received: Received, reason: str, now: datetime, family: str) -> Refused:
         envelope = received.envelope

@@ -7,11 +7,9 @@ so a kill loses none and doubles none. What one sender sends, or one answer that
 from __future__ import annotations
 
 import io
-import mailbox
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
@@ -22,15 +20,19 @@ from kpr.errors import BadCertificate, BadInput, BadMessage, BadSettings, Transp
 from kpr.feedback.transport_fault import shown
 from kpr.log import get_log, opaque
 from kpr.messages.head import Party
+from kpr.packaging.seam import Unpacked
 from kpr.registry.answers import receipts
+from kpr.registry.correspondence import keys_by_sender, packagings
+from kpr.registry.edi_plays import answer, demand_route, spoil, spoilt
+from kpr.registry.mail_out import deliver
 from kpr.registry.mails import ident_mails
-from kpr.registry.reception import Reception, Verdict
+from kpr.registry.reception import LIMIT, Reception, Verdict
 from kpr.registry.refusals import Refusals
 from kpr.registry.scenario import Play, Scenario, delay, load_scenario, mail_delay
 from kpr.registry.settings import RegisterSettings, Sender
-from kpr.registry.state import Accepted, Due, RegisterState, Seen
-from kpr.security.certificates import Identity, Purpose, check_certificate, load_certificate, load_identity
-from kpr.security.cms_write import protect
+from kpr.registry.signals import Signals, signal_for
+from kpr.registry.state import Accepted, Due, RegisterState, Seen, Signal
+from kpr.security.certificates import Purpose, check_certificate
 from kpr.security.vault import MasterKey, Vault
 from kpr.transports.open import open_transport
 from kpr.transports.seam import Envelope, Received, Transport
@@ -52,25 +54,22 @@ class Register:
         book = load_address_book(settings.addresses) if settings.addresses else None
         self.transport: Transport = open_transport(settings.transport_settings, settings.service_her_id, book)
         self.senders = {sender.her_id: sender for sender in settings.senders}
-        self.signers = {her: load_certificate(sender.signing_certificate) for her, sender in self.senders.items()}
-        self.recipients = {her: load_certificate(sender.encryption_certificate) for her, sender in self.senders.items()}
-        identity = load_identity(settings.decryption_certificate, settings.decryption_key)
+        self.keys = keys_by_sender(settings)
+        years = _years(settings.year_file)
+        self.packagings = packagings(settings, self.keys, years(known_years()[-1]))
+        demand_route(self.scenario, self.packagings)
         self.party = Party(
             settings.organisation_name, settings.organisation_her_id, settings.service_name, settings.service_her_id
         )
-        self.reception = Reception(identity, self.vault, self.party, _years(settings.year_file))
+        self.reception = Reception(self.vault, self.party, years)
         self.state = RegisterState(settings.state_folder)
-        self.refusals = Refusals(self.transport, self.vault, self.state)
+        self.refusals = Refusals(self.transport, self.vault, self.state, self.packagings)
+        self.signals = Signals(self.transport, self.packagings, self.state, settings.service_her_id, LIMIT)
 
     def close(self) -> None:
         """Let go of the transport and the state."""
         self.transport.close()
         self.state.close()
-
-    @cached_property
-    def signing_identity(self) -> Identity:
-        """What the register signs its answers with."""
-        return load_identity(self.settings.signing_certificate, self.settings.signing_key)
 
     def step(self, now: datetime) -> int:
         """Take in what waits and send what is due; how many messages and answers that were. ``now`` is aware.
@@ -84,7 +83,9 @@ class Register:
                 taken += 1
         except TransportError as error:
             fault = error
+        taken += self.signals.send_due(now, after_receipts=False)
         taken += sum(self._send(due, now) for due in self.state.due(now))
+        taken += self.signals.send_due(now, after_receipts=True)
         if fault is not None:
             raise fault
         return taken
@@ -97,8 +98,12 @@ class Register:
         if envelope.fault is not None:  # never answered (amqp.md s. 4.3); an operator reads the log
             _log.warning("a sender reports an error", condition=shown(envelope.fault))
             received.accept()
+        elif envelope.acknowledges:
+            _log.info("a receipt was acknowledged", transport_id=opaque(envelope.acknowledges))
+            received.accept()
         elif self.state.has_come(envelope.from_her_id, envelope.message_id):
             _log.info("transport duplicate", transport_id=opaque(envelope.message_id))
+            self.signals.answer_again(received, now)
             received.accept()
         elif sender is None:
             self.refusals.refuse_unknown(received, now)
@@ -112,7 +117,7 @@ class Register:
         name = str(named if envelope.message_id else uuid4())
         key = self.vault.new_wrapped_key()
         try:
-            verdict = self._open(received, name, key, sender, now)
+            verdict, unpacked = self._open(received, name, key, sender, now)
         except BadSettings:  # ours, not the message's: a full disk
             raise
         except FileNotFoundError:
@@ -127,26 +132,46 @@ class Register:
             self.vault.remove(name)
             self.refusals.play(received, play, verdict.family, now)
             return
-        if not self._handle(verdict, play, sender, envelope, now, name, key):
+        packaging = spoilt(self.packagings[sender.her_id], spoil(play))
+        reply = answer(packaging, unpacked, play, now)
+        signal = signal_for(reply, envelope, unpacked.digests, play, now)
+        if play.returned and signal is not None:  # nothing was delivered, so nothing else answers
+            self.vault.remove(name)
+            self.refusals.returned(received, signal, verdict.family, now)
+            return
+        if not self._handle(verdict, play, sender, envelope, now, name, key, signal):
             self.vault.remove(name)
         received.accept()
 
-    def _open(self, received: Received, name: str, key: bytes, sender: Sender, now: datetime) -> Verdict:
+    def _open(
+        self, received: Received, name: str, key: bytes, sender: Sender, now: datetime
+    ) -> tuple[Verdict, Unpacked]:
+        signer = self.keys[sender.her_id].their_signing_certificate
         with received.open() as body:
-            self.reception.open(body, name, key, self.signers[sender.her_id], now)
-        return self.reception.judge(name, key, sender.her_id)
+            unpacked = self.reception.open(body, name, key, self.packagings[sender.her_id], signer, now)
+        return self.reception.judge(name, key, sender.her_id), unpacked
 
     def _handle(
-        self, verdict: Verdict, play: Play, sender: Sender, envelope: Envelope, now: datetime, name: str, key: bytes
+        self,
+        verdict: Verdict,
+        play: Play,
+        sender: Sender,
+        envelope: Envelope,
+        now: datetime,
+        name: str,
+        key: bytes,
+        signal: Signal | None,
     ) -> bool:
         """Write down what follows of a message; whether its payload is kept."""
         head = verdict.head
         if not self.state.is_new(head.msg_id):  # R18: a duplicate is ignored, and gets no second receipt
             _log.info("duplicate ignored", msg_id=head.msg_id)
+            if signal is not None:  # by a new transport message, which is acknowledged all the same
+                self.state.acknowledged_only(signal)
             return False
         at, mail_at = now + delay(play), now + mail_delay(play)
-        version = self.scenario.version(play)
-        bodies = [(at, "receipt", body) for body in receipts(verdict, play, version, self.party, at)]
+        version, receipt = self.scenario.version(play), ":".join(filter(None, ("receipt", spoil(play))))
+        bodies = [(at, receipt, body) for body in receipts(verdict, play, version, self.party, at)]
         if verdict.family == "ident":
             mails = ident_mails(verdict, play, self.settings.mail_address, sender.municipality, mail_at)
             bodies += [(mail_at, "mail", body) for body in mails]
@@ -156,7 +181,7 @@ class Register:
         ]
         kept = None if play.negative else _accepted(verdict, sender, now, name, key)  # R13: a rejected one is not used
         seen = Seen(head.msg_id, sender.her_id, envelope.message_id, verdict.family, now)
-        self.state.handled(seen, dues, kept)
+        self.state.handled(seen, dues, kept, signal)
         _log.info("message handled", family=verdict.family, code=play.negative or verdict.code, msg_id=head.msg_id)
         return kept is not None
 
@@ -175,7 +200,7 @@ class Register:
                 raise BadSettings("A sender was taken out of the settings while an answer to it was due.")
             body = self.vault.get(due.name, due.wrapped_key)
             if due.kind == "mail":
-                mailbox.Maildir(sender.mail_folder, create=True).add(body)
+                deliver(body, sender, self.settings)
             else:
                 self._send_receipt(due, body, now)
         except (TransportError, BadCertificate, BadSettings) as error:
@@ -186,13 +211,21 @@ class Register:
         return True
 
     def _send_receipt(self, due: Due, body: bytes, now: datetime) -> None:
-        recipient = self.recipients[due.her_id]
-        check_certificate(recipient, Purpose.ENCRYPT, now)
-        out = io.BytesIO()
-        protect(io.BytesIO(body), len(body), out, self.signing_identity, recipient)
+        check_certificate(self.keys[due.her_id].their_encryption_certificate, Purpose.ENCRYPT, now)
         # The same id after a kill, so that the transport delivers it once.
         message_id = str(uuid5(NAMESPACE_URL, f"{due.name}-{due.id}"))
-        envelope = Envelope(message_id, "APPREC", self.settings.service_her_id, due.her_id, now, due.correlation)
+        envelope = Envelope(
+            message_id=message_id,
+            message_type="APPREC",
+            from_her_id=self.settings.service_her_id,
+            to_her_id=due.her_id,
+            sent_at=now,
+            correlation_id=due.correlation,
+            conversation_id=str(uuid5(NAMESPACE_URL, message_id)),
+        )
+        packaging = spoilt(self.packagings[due.her_id], due.kind.partition(":")[2])
+        out = io.BytesIO()
+        packaging.pack(io.BytesIO(body), len(body), out, envelope)
         self.transport.send(envelope, io.BytesIO(out.getvalue()), len(out.getvalue()))
 
 

@@ -22,11 +22,20 @@ Version = Literal["1.0", "1.1"]
 _LONGEST = 87_600
 _OF_THE_RECEIPT = ("negative", "part", "late_hours", "double", "contradict", "unreadable", "unknown_original")
 _OF_THE_SENDER = ("unknown_sender", "app_rec_version")
+#: For routes on which messages are acknowledged (EDI).
+OF_EDI = (
+    *("acknowledge_late_hours", "acknowledge_double", "acknowledge_as_warning", "receipt_first"),
+    *("wrong_signature", "unknown_certificate", "returned"),
+)
 _OF_THE_MAIL = ("no_mail", "mail_faults", "mail_unreadable", "mail_double", "mail_late_hours", "mail_unknown_sender")
 #: What cannot both be had: without a receipt there is none to spoil, and so on.
 _EXCLUDE_EACH_OTHER = (
     *(("silent", other) for other in (*_OF_THE_RECEIPT, *_OF_THE_SENDER) if other != "negative"),
     *(("error", other) for other in ("silent", *_OF_THE_RECEIPT, *_OF_THE_SENDER, *_OF_THE_MAIL)),
+    *(("returned", other) for other in ("silent", "error", *_OF_THE_RECEIPT, *_OF_THE_SENDER, *_OF_THE_MAIL)),
+    *(("returned", other) for other in OF_EDI if other != "returned"),
+    *(("error", other) for other in OF_EDI if other != "returned"),
+    ("wrong_signature", "unknown_certificate"),
     ("negative", "part"),
     ("double", "contradict"),
     *(("no_mail", other) for other in _OF_THE_MAIL if other != "no_mail"),
@@ -52,8 +61,18 @@ class Play(BaseModel):
     unreadable: bool = Field(default=False, description="the receipt cannot be read")
     unknown_original: bool = Field(default=False, description="a receipt for a message that was never sent")
     unknown_sender: bool = Field(default=False, description="a receipt whose sender is not the register")
+    acknowledge_from_try: int = Field(default=1, ge=0, le=100, description="acknowledged from this try on; 0: never")
+    acknowledge_late_hours: float = Field(default=0, ge=0, le=_LONGEST, description="acknowledged so much later")
+    acknowledge_double: bool = Field(default=False, description="the acknowledgment twice")
+    acknowledge_as_warning: bool = Field(default=False, description="a warning instead of the acknowledgment")
+    receipt_first: bool = Field(default=False, description="the receipt comes before the acknowledgment")
+    wrong_signature: bool = Field(
+        default=False, description="acknowledgment and receipt with a signature that is wrong"
+    )
+    unknown_certificate: bool = Field(default=False, description="both signed with a certificate that nobody knows")
+    returned: bool = Field(default=False, description="the mail comes back, as undeliverable")
     error: str | None = Field(
-        default=None, pattern=r"^[a-z]+:[a-z-]{1,60}$", description="an error of the transport instead of any answer"
+        default=None, pattern=r"^[a-z]+:[A-Za-z-]{1,60}$", description="an error of the transport instead of any answer"
     )
     error_form: Literal["spec", "reference", "soap"] = Field(default="spec", description="how the error is written")
     error_detail: str = Field(default="", max_length=500, description="errorDescription")
@@ -106,6 +125,14 @@ class Scenario(BaseModel):
         """What to do with the n-th message of a family; the first play that fits."""
         fitting = (play for play in self.plays if play.type == family and play.number in (None, number))
         return next(fitting, Play())
+
+    def needs_edi(self) -> str | None:
+        """The first thing in a play that only a route with acknowledgments can do; None when there is none."""
+        for play in self.plays:
+            said = [name for name in OF_EDI if getattr(play, name)]
+            if said or play.acknowledge_from_try != 1:
+                return said[0] if said else "acknowledge_from_try"
+        return None
 
     def version(self, play: Play) -> Version:
         """The version of the receipt for one message."""

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kpr.errors import BadSettings
-from kpr.transports.amqp.settings import AmqpSettings
+from kpr.transports.edi.settings import SmtpServer
 from kpr.transports.open import DirectorySettings, TransportSettings
 
 HerId = Annotated[str, Field(pattern=r"^[1-9][0-9]*$", max_length=20)]
@@ -24,7 +24,14 @@ class Sender(BaseModel):
     municipality: str = Field(pattern=r"^\d{4}$")
     signing_certificate: Path
     encryption_certificate: Path
-    mail_folder: Path
+    mail_folder: Path | None = None
+    mail_to: str | None = Field(default=None, pattern=r"^[^@\s<>]+@[A-Za-z0-9.-]+$")
+
+    @model_validator(mode="after")
+    def _one_place_for_mail(self) -> Self:
+        if (self.mail_folder is None) == (self.mail_to is None):
+            raise ValueError("give mail_folder, or mail_to with the register's mail_server")
+        return self
 
 
 class RegisterSettings(BaseModel):
@@ -46,13 +53,14 @@ class RegisterSettings(BaseModel):
     decryption_key: Path
     vault_key_file: Path
     mail_address: str = Field(pattern=r"^[^@\s<>]+@[A-Za-z0-9.-]+$")
+    mail_server: SmtpServer | None = None
     senders: tuple[Sender, ...]
     scenario: Path | None = None
     clock_file: Path | None = None
     year_file: Path | None = None
 
     @property
-    def transport_settings(self) -> DirectorySettings | AmqpSettings:
+    def transport_settings(self) -> TransportSettings:
         """How it is reached: as ``transport`` says, or by the folder."""
         return self.transport or DirectorySettings(folder=self.exchange_folder or Path("exchange"))
 
@@ -60,6 +68,12 @@ class RegisterSettings(BaseModel):
     def _one_way_to_reach_it(self) -> Self:
         if (self.transport is None) == (self.exchange_folder is None):
             raise ValueError("give exchange_folder or transport, and not both")
+        return self
+
+    @model_validator(mode="after")
+    def _mail_can_leave(self) -> Self:
+        if self.mail_server is None and any(sender.mail_to for sender in self.senders):
+            raise ValueError("mail_to needs a mail_server")
         return self
 
     @model_validator(mode="after")

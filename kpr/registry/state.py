@@ -20,7 +20,7 @@ from kpr.calendar import OSLO
 from kpr.errors import BadSettings
 
 #: Raised when the tables change; a state of another form is not read.
-_FORM = 3
+_FORM = 4
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS seen (msg_id TEXT PRIMARY KEY, her_id TEXT, transport_id TEXT, family TEXT, at TEXT);
@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS refused (
 CREATE TABLE IF NOT EXISTS accepted (
     id INTEGER PRIMARY KEY, msg_id TEXT, family TEXT, her_id TEXT, municipality TEXT, data_year INTEGER,
     sequence_number TEXT, at TEXT, payload TEXT, wrapped_key BLOB, view TEXT);
+CREATE TABLE IF NOT EXISTS signal (
+    her_id TEXT, transport_id TEXT, digests TEXT, kind TEXT, message_id TEXT, body BLOB, from_try INTEGER, at TEXT,
+    pending INTEGER, after_receipt INTEGER, tries INTEGER, PRIMARY KEY (her_id, transport_id));
 CREATE TABLE IF NOT EXISTS due (
     id INTEGER PRIMARY KEY, at TEXT, kind TEXT, her_id TEXT, name TEXT, wrapped_key BLOB, correlation TEXT);
 """
@@ -61,6 +64,26 @@ class Seen:
     transport_id: str
     family: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What answers a message on the transport's own level. Nothing about a person stands in it.
+
+    It goes out from the ``from_try``-th arrival of the message on (0: never), not before ``at``; ``pending`` times now.
+    """
+
+    her_id: str
+    transport_id: str
+    digests: str
+    kind: str
+    message_id: str
+    body: bytes
+    from_try: int
+    at: datetime
+    pending: int
+    after_receipt: bool
+    tries: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +161,24 @@ class RegisterState:
         query = "SELECT (SELECT count(*) FROM seen WHERE family = ?) + (SELECT count(*) FROM refused WHERE family = ?)"
         return int(self._rows(query, (family, family))[0][0])
 
-    def refused(self, refused: Refused) -> None:
+    def refused(self, refused: Refused, signal: Signal | None = None) -> None:
         """A message was not handled, and is kept raw."""
         with self._transaction() as database:
             row = [_text(value) if isinstance(value, datetime) else value for value in astuple(refused)]
             database.execute("INSERT INTO refused VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            _keep_signal(database, signal)
 
     def reasons(self) -> list[tuple[str, str]]:
         """Why messages were not handled: transport id and reason, oldest first."""
         return self._rows("SELECT transport_id, reason FROM refused ORDER BY at")
 
-    def handled(self, seen: Seen, dues: Sequence[Due], accepted: Accepted | None) -> None:
+    def handled(self, seen: Seen, dues: Sequence[Due], accepted: Accepted | None, signal: Signal | None = None) -> None:
         """A message was handled: what is kept of it and what answers follow, written together or not at all."""
         with self._transaction() as database:
             # Without an id of the transport's there is nothing to know it again by; NULL is equal to none.
             row = (seen.msg_id.lower(), seen.her_id, seen.transport_id or None, seen.family, _text(seen.at))
             database.execute("INSERT INTO seen VALUES (?, ?, ?, ?, ?)", row)
+            _keep_signal(database, signal)
             for due in dues:
                 values = (_text(due.at), due.kind, due.her_id, due.name, due.wrapped_key, due.correlation)
                 database.execute(
@@ -172,6 +197,46 @@ class RegisterState:
         """An answer went out."""
         with self._transaction() as database:
             database.execute("DELETE FROM due WHERE id = ?", (due_id,))
+
+    def acknowledged_only(self, signal: Signal) -> None:
+        """A message that was not handled again under its MsgId came by a new transport message: that one is answered."""
+        with self._transaction() as database:
+            _keep_signal(database, signal)
+
+    def signal(self, her_id: str, transport_id: str) -> Signal | None:
+        """What answered a message that has come; None when nothing did."""
+        found = self._signals("her_id = ? AND transport_id = ?", (her_id, transport_id))
+        return found[0] if found else None
+
+    def due_signals(self, now: datetime) -> list[Signal]:
+        """Signals that are to go out now, oldest first."""
+        return self._signals("pending > 0 AND at <= ?", (_text(now),))
+
+    def _signals(self, which: str, values: Sequence[Any]) -> list[Signal]:
+        rows = self._rows(f"SELECT * FROM signal WHERE {which} ORDER BY at, rowid", values)  # noqa: S608
+        names = [field.name for field in fields(Signal)]
+        told = (dict(zip(names, row, strict=True)) for row in rows)
+        return [
+            Signal(**each | {"at": datetime.fromisoformat(each["at"]), "after_receipt": bool(each["after_receipt"])})
+            for each in told
+        ]
+
+    def came_again(self, signal: Signal) -> None:
+        """The message came once more: its signal goes out again, if it is to go out at all by now."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE signal SET tries = tries + 1, "
+                "pending = pending + (from_try > 0 AND tries + 1 >= from_try) WHERE her_id = ? AND transport_id = ?",
+                (signal.her_id, signal.transport_id),
+            )
+
+    def signal_sent(self, signal: Signal) -> None:
+        """It went out once."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE signal SET pending = pending - 1 WHERE her_id = ? AND transport_id = ?",
+                (signal.her_id, signal.transport_id),
+            )
 
     def latest_view(self, municipality: str, data_year: int) -> dict[str, Any] | None:
         """The counts of the last accepted submission that has both its messages; None when there is none."""
@@ -212,6 +277,12 @@ class RegisterState:
         """Let go of the file."""
         with self._lock:
             self._database.close()
+
+
+def _keep_signal(database: sqlite3.Connection, signal: Signal | None) -> None:
+    if signal is not None:
+        row = [_text(value) if isinstance(value, datetime) else value for value in astuple(signal)]
+        database.execute("INSERT OR IGNORE INTO signal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def _insert(database: sqlite3.Connection, accepted: Accepted) -> None:

@@ -1,66 +1,36 @@
-"""CMS in: decrypt, then verify. DER of any size goes through in bounded memory; BER is read whole, when small.
+"""CMS in, signed inside: decrypt, then verify. DER of any size goes through in bounded memory; BER when it is small.
 
 The plain bytes are handed to ``out`` before the signature can be checked, since it stands at the end: on any error
 whoever called must throw them away. The signer's certificate is compared whole with the expected one, and the
-expected one's key verifies (a match by serial number alone can be forged). All failures to decrypt get the same
-sentence, so that nothing can be learned by asking.
+expected one's key verifies (a match by serial number alone can be forged).
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from asn1crypto import algos, cms
+from asn1crypto import cms
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, utils
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from kpr.errors import BadMessage
 from kpr.security.certificates import Identity
+from kpr.security.cms_decrypt import BER_LIMIT, BROKEN, CHUNK, decrypted, large_ber, not_opened
 from kpr.security.der_stream import SMALL, DerStream, NotDefinite
-from kpr.security.refusals import BadSignature, NotOpened, Unsupported, WrongSigner
-
-CHUNK = 1 << 20
-
-#: BER of indefinite length is read whole, and only up to this size.
-BER_LIMIT = 8 << 20
+from kpr.security.refusals import BadSignature, Unsupported, WrongSigner
 
 _DIGESTS: dict[str, type[hashes.HashAlgorithm]] = {
     "sha256": hashes.SHA256,
     "sha384": hashes.SHA384,
     "sha512": hashes.SHA512,
 }
-_CIPHERS: dict[str, tuple[Callable[[bytes], Any], int, int]] = {
-    "aes128_cbc": (algorithms.AES128, 16, 128),
-    "aes192_cbc": (algorithms.AES, 24, 128),
-    "aes256_cbc": (algorithms.AES256, 32, 128),
-    "tripledes_3key": (TripleDES, 24, 64),
-}
-
-
-#: What asn1crypto and cryptography raise over structures that are broken or made to confuse.
-_BROKEN = (
-    ValueError,
-    TypeError,
-    LookupError,
-    OverflowError,
-    AttributeError,
-    RecursionError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.ExtensionNotFound,
-    x509.DuplicateExtension,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,142 +56,11 @@ def open_protected(
     BadMessage: not for us, broken, too large, or the signature does not hold. BadCertificate: signed by another.
     ``expected_signer`` None accepts the signer inside the message: only where a caller compares it afterwards.
     """
-    identities = [recipients] if isinstance(recipients, Identity) else list(recipients)
     try:
-        plain = _Tap(_decrypted(source, identities, limit))
+        plain = _Tap(decrypted(source, recipients, limit))
         return _verified(plain, out, expected_signer, accept_sha1=accept_sha1)
-    except _BROKEN:
-        raise _unreadable() from None
-
-
-def _unreadable() -> BadMessage:
-    return NotOpened(
-        "The protected message cannot be opened: it is not for us, or it is broken.", remedy="Ask for it again."
-    )
-
-
-def _too_large() -> BadMessage:
-    return Unsupported("The protected message is larger than this receiver takes.", remedy="Agree on a larger size.")
-
-
-def _large_ber() -> BadMessage:
-    return Unsupported("The message is large and not in DER.", remedy="The sender must use definite lengths (DER).")
-
-
-# -- the envelope ------------------------------------------------------------------------------------------------
-
-
-def _decrypted(source: BinaryIO, identities: list[Identity], limit: int) -> Iterator[bytes]:
-    seen = io.BytesIO()
-
-    def pull(size: int) -> bytes:
-        data = source.read(size)
-        seen.write(data)
-        return data
-
-    der = DerStream(pull)
-    try:
-        recipients, algorithm, size = _envelope(der)
-    except NotDefinite:
-        yield from _decrypted_ber(seen.getvalue() + source.read(min(limit, BER_LIMIT) + 1), identities, limit)
-        return
-    if size > limit:
-        raise _too_large()
-    seen.close()
-    yield from _decrypt(algorithm, recipients, identities, _pieces(source, size))
-
-
-def _pieces(source: BinaryIO, size: int) -> Iterator[bytes]:
-    while size > 0:
-        piece = source.read(min(CHUNK, size))
-        if not piece:
-            raise ValueError("ends too early")
-        size -= len(piece)
-        yield piece
-
-
-def _envelope(der: DerStream) -> tuple[cms.RecipientInfos, algos.EncryptionAlgorithm, int]:
-    der.enter(0x30)
-    if cms.ContentType.load(der.whole(0x06)).native != "enveloped_data":
-        raise ValueError("not enveloped data")
-    der.enter(0xA0)
-    der.enter(0x30)
-    der.whole(0x02)
-    recipients = cms.RecipientInfos.load(der.whole(0x31))
-    der.enter(0x30)
-    der.whole(0x06)
-    algorithm = algos.EncryptionAlgorithm.load(der.whole(0x30))
-    tag, size, _raw = der.header()
-    if tag == 0xA0:
-        raise NotDefinite("constructed content")
-    if tag != 0x80:
-        raise ValueError("no content")
-    return recipients, algorithm, size
-
-
-def _decrypted_ber(data: bytes, identities: list[Identity], limit: int) -> Iterator[bytes]:
-    if len(data) > limit:
-        raise _too_large()
-    if len(data) > BER_LIMIT:
-        raise _large_ber()
-    content = cms.ContentInfo.load(data, strict=True)["content"]
-    encrypted = content["encrypted_content_info"]
-    pieces = iter([bytes(encrypted["encrypted_content"].native)])
-    yield from _decrypt(encrypted["content_encryption_algorithm"], content["recipient_infos"], identities, pieces)
-
-
-def _decrypt(
-    algorithm: algos.EncryptionAlgorithm,
-    recipients: cms.RecipientInfos,
-    identities: list[Identity],
-    pieces: Iterator[bytes],
-) -> Iterator[bytes]:
-    name = algorithm["algorithm"].native
-    if name not in _CIPHERS:
-        raise Unsupported(
-            "The message is encrypted in a way that is not accepted.", remedy="The sender must use AES-256-CBC."
-        )
-    make, key_size, block = _CIPHERS[name]
-    key = _content_key(recipients, identities)
-    if len(key) != key_size:
-        raise ValueError("wrong key size")
-    decryptor = Cipher(make(key), modes.CBC(algorithm["parameters"].native)).decryptor()
-    unpadder = PKCS7(block).unpadder()
-    for piece in pieces:
-        yield unpadder.update(decryptor.update(piece))
-    yield unpadder.update(decryptor.finalize()) + unpadder.finalize()
-
-
-def _content_key(recipients: cms.RecipientInfos, identities: list[Identity]) -> bytes:
-    for recipient in recipients:
-        info = recipient.chosen
-        for identity in identities:
-            if isinstance(info, cms.KeyTransRecipientInfo) and _is_for(info, identity.certificate):
-                return identity.private_key.decrypt(info["encrypted_key"].native, _key_padding(info))
-    raise ValueError("not for us")
-
-
-def _is_for(info: cms.KeyTransRecipientInfo, certificate: x509.Certificate) -> bool:
-    rid = info["rid"].chosen
-    if isinstance(rid, cms.IssuerAndSerialNumber):
-        same_issuer = rid["issuer"].dump() == certificate.issuer.public_bytes()
-        return bool(same_issuer and rid["serial_number"].native == certificate.serial_number)
-    identifier = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    return bool(rid.native == identifier)
-
-
-def _key_padding(info: cms.KeyTransRecipientInfo) -> padding.AsymmetricPadding:
-    algorithm = info["key_encryption_algorithm"]
-    if algorithm["algorithm"].native == "rsaes_pkcs1v15":
-        return padding.PKCS1v15()
-    oaep = algorithm["parameters"]
-    known: dict[str, type[hashes.HashAlgorithm]] = {"sha1": hashes.SHA1, **_DIGESTS}
-    digest = known[oaep["hash_algorithm"]["algorithm"].native]()
-    mask = known[oaep["mask_gen_algorithm"]["parameters"]["algorithm"].native]()
-    return padding.OAEP(mgf=padding.MGF1(mask), algorithm=digest, label=None)
-
-
-# -- the signature -----------------------------------------------------------------------------------------------
+    except BROKEN:
+        raise not_opened() from None
 
 
 class _Tap:
@@ -261,7 +100,7 @@ def _verified(plain: _Tap, out: BinaryIO, expected: x509.Certificate | None, *, 
     try:
         version, digests, kind, size = _signed_content(DerStream(pull))
     except NotDefinite:
-        data = seen.getvalue() + plain.remaining(BER_LIMIT, _large_ber())
+        data = seen.getvalue() + plain.remaining(BER_LIMIT, large_ber())
         return _verified_ber(data, out, expected, accept_sha1=accept_sha1)
     sums = _Sums(digests, accept_sha1=accept_sha1)
     for left in range(size, 0, -CHUNK):

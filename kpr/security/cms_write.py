@@ -1,7 +1,8 @@
-"""CMS out: sign, then encrypt, as one stream of DER. Every length is known before the first byte, so nothing waits.
+"""CMS out: encrypted, or signed and then encrypted, as one stream of DER. Every length is known before the first byte.
 
-The structure is the one that the bus demands (AMQP specification s. 3; RFC 5652): EnvelopedData version 0 with one
-RSA PKCS#1 v1.5 recipient and AES-256-CBC, inside it the DER of SignedData version 1 with the content encapsulated,
+The envelope is the same for the bus (AMQP specification s. 3) and for EDI (HIS 1037 s. 5.5; RFC 5652 s. 6):
+EnvelopedData version 0 with one RSA PKCS#1 v1.5 recipient and AES-256-CBC. EDI has the plain bytes inside, for there
+the ebXML envelope is signed. The bus has the DER of SignedData version 1 inside, with the content encapsulated,
 SHA-256, RSA PKCS#1 v1.5 and no signed attributes, so the signature is over the very bytes. One pass, 1 MiB at a time.
 """
 
@@ -44,15 +45,24 @@ def protect(plain: BinaryIO, size: int, out: BinaryIO, signer: Identity, recipie
 
     On any error ``out`` holds half a message, and whoever called must throw it away.
     """
-    key, iv = secrets.token_bytes(32), secrets.token_bytes(16)
     head, tail_size = _signed_head(size, signer)
-    inner_size = len(head) + size + tail_size
-    outer = _enveloped_head(inner_size, key, iv, recipient)
+    return _encrypted(_signed_stream(plain, size, head, signer), len(head) + size + tail_size, out, recipient)
+
+
+def envelop(plain: BinaryIO, size: int, out: BinaryIO, recipient: x509.Certificate) -> Protected:
+    """Encrypt ``size`` plain bytes and sign nothing; errors as for ``protect``."""
+    return _encrypted(_exactly(plain, size), size, out, recipient)
+
+
+def _encrypted(parts: Iterator[bytes], size: int, out: BinaryIO, recipient: x509.Certificate) -> Protected:
+    """``parts`` hold ``size`` bytes together."""
+    key, iv = secrets.token_bytes(32), secrets.token_bytes(16)
     encryptor = Cipher(algorithms.AES256(key), modes.CBC(iv)).encryptor()
     padder = PKCS7(128).padder()
+    outer = _enveloped_head(size, key, iv, recipient)
     written = _Counted(out)
     written.write(outer)
-    for part in _signed_stream(plain, size, head, signer):
+    for part in parts:
         written.write(encryptor.update(padder.update(part)))
     written.write(encryptor.update(padder.finalize()) + encryptor.finalize())
     return Protected(written.hash.hexdigest(), written.size)
@@ -68,15 +78,21 @@ class _Counted:
         self.size += len(data)
 
 
-def _signed_stream(plain: BinaryIO, size: int, head: bytes, signer: Identity) -> Iterator[bytes]:
-    yield head
-    digest, left = hashes.Hash(hashes.SHA256()), size
+def _exactly(plain: BinaryIO, size: int) -> Iterator[bytes]:
+    left = size
     while left and (chunk := plain.read(min(CHUNK, left))):
         left -= len(chunk)
-        digest.update(chunk)
         yield chunk
     if left or plain.read(1):
         raise BadMessage("The message changed while it was being protected.", remedy="Build it again.")
+
+
+def _signed_stream(plain: BinaryIO, size: int, head: bytes, signer: Identity) -> Iterator[bytes]:
+    yield head
+    digest = hashes.Hash(hashes.SHA256())
+    for chunk in _exactly(plain, size):
+        digest.update(chunk)
+        yield chunk
     signature = signer.private_key.sign(digest.finalize(), padding.PKCS1v15(), utils.Prehashed(hashes.SHA256()))
     yield _before_signature(signer.certificate, signer.chain, len(signature)) + signature
 

@@ -10,11 +10,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from kpr.conversation import IdentEvent
-from kpr.feedback.ident_mail import Expected, IdentMail, Mailbox
-from kpr.steps.incoming import UNREADABLE, check_own_keys, keep, take_in
+from kpr.errors import TransportError
+from kpr.steps.incoming import UNREADABLE, check_own_keys, take_in
+from kpr.steps.mails import collect_mails
+from kpr.steps.retry import retry
 from kpr.steps.workplace import Workplace
-from kpr.store import InboxKind, Moved, Submission
 from kpr.transports.seam import Envelope
 
 
@@ -30,18 +30,22 @@ class Came:
 
 
 def collect(place: Workplace) -> Came:
-    """One round over mailbox and transport. The mailbox goes first: a bus that is away does not keep mail waiting."""
-    came = Came()
-    mails = Mailbox(place.settings.mailbox.folder, place.settings.mailbox.sender_domains)
-    left = _for_other_years(place, mails)
-    for mail in mails.waiting(_expected(place)):
-        latest = place.store.latest()
-        if latest is not None and mail.key not in left:
-            came.kinds[_mail(place, mail, latest)] += 1
-            mails.accept(mail)
+    """One round over mailbox and transport, and then the retries that are due.
+
+    The mailbox goes first: a transport that is away does not keep mail waiting, nor the other way round. TransportError
+    when one of them is away; what could be done has been done by then.
+    """
+    came, away = Came(), None
+    try:
+        came.kinds.update(collect_mails(place))
+    except TransportError as error:
+        away = error
     check_own_keys(place)
     for received in place.transport.receive():
         came.kinds[take_in(place, received)] += 1
+    came.kinds.update(retry(place))
+    if away is not None:
+        raise away
     return came
 
 
@@ -82,29 +86,3 @@ class KeptMessage:
     def set_aside(self, reason: str) -> None:
         """It stays where it is, unless it could be opened this time."""
         self.left = UNREADABLE in reason
-
-
-def _expected(place: Workplace) -> list[Expected]:
-    settings = place.settings
-    return [
-        Expected(settings.municipality.number, settings.data_year, submission.sequence_number)
-        for submission in place.store.submissions()
-    ]
-
-
-def _for_other_years(place: Workplace, mails: Mailbox) -> frozenset[str]:
-    """Mails that plainly answer another year's submission: they are left for that year's own collecting."""
-    number = place.settings.municipality.number
-    others = [Expected(number, year, sequence) for year, sequence in place.store.numbers_of_other_years()]
-    waiting = mails.waiting(others) if others else ()
-    return frozenset(mail.key for mail in waiting if mail.event is not IdentEvent.FEEDBACK_UNREAD)
-
-
-def _mail(place: Workplace, mail: IdentMail, latest: Submission) -> str:
-    """One mail from the register. One that names no submission is about the latest, for a person to look at."""
-    submissions = {submission.sequence_number: submission for submission in place.store.submissions()}
-    submission = submissions.get(mail.sequence_number or 0) or latest
-    moved = place.legs.ident(submission.id, mail.event, place.act("register"))
-    outcome = mail.event.value if moved is Moved.MOVED else moved.value
-    keep(place, InboxKind.IDENT_MAIL, mail.fingerprint, mail.raw, outcome, submission_id=submission.id)
-    return f"ident e-mail: {outcome}"

@@ -14,13 +14,14 @@ from typing import BinaryIO
 from uuid import NAMESPACE_URL, uuid5
 
 from kpr.conversation import AttemptEvent
-from kpr.errors import BadInput, TransportError
+from kpr.errors import BadInput
 from kpr.feedback import transport_fault
 from kpr.feedback.receipt import ReceiptAnswer, answer_of, mirrored
 from kpr.log import get_log
 from kpr.messages.app_rec import AppRec, read_app_rec
-from kpr.security.cms_read import open_protected
+from kpr.packaging.seam import Unpacked
 from kpr.security.refusals import WrongSigner, condition_of
+from kpr.steps.answering import Answering, tell_sender
 from kpr.steps.workplace import Workplace
 from kpr.store import InboxKind, Message, Moved
 from kpr.transports.seam import Fault, Received
@@ -44,18 +45,31 @@ def check_own_keys(place: Workplace) -> None:
 
 def take_in(place: Workplace, received: Received) -> str:
     """Handle one message; what it was, for the count. ``check_own_keys`` has been called."""
-    if received.envelope.fault is not None:
-        return _error_report(place, received, received.envelope.fault)
+    if received.envelope.fault is not None or received.envelope.acknowledges:
+        return _signal(place, received)
     with _open(received) as body:
         raw = body.read(RECEIPT_LIMIT + 1)
     if len(raw) > RECEIPT_LIMIT:
         return _set_aside(place, received, "too large for a receipt")
     try:
-        plain = _opened(place, raw)
+        plain, unpacked = _opened(place, raw)
     except BadInput as error:
         if not isinstance(error, WrongSigner):  # it may be our copy of their certificate that is old
-            _report(place, received, condition_of(error))
+            tell_sender(place, received, condition_of(error))
         return _set_aside(place, received, f"{_foreign(place, received)}{UNREADABLE} ({type(error).__name__})")
+    if unpacked.envelope is None:
+        return _understood(place, received, plain)
+    before = place.taken_in.find(received.envelope)
+    if before is not None and before.digest != unpacked.digests:  # HITS 1172 s. 5.8.2: a false duplicate
+        return _set_aside(place, received, "another message under an id that was taken in before")
+    answering = Answering(place, received, unpacked, before)
+    if before is not None:
+        answering.accept()
+        return "transport duplicate: acknowledged again"
+    return _understood(place, answering, plain)
+
+
+def _understood(place: Workplace, received: Received, plain: bytes) -> str:
     try:
         app_rec = read_app_rec(plain)
     except BadInput:
@@ -70,11 +84,10 @@ def _open(received: Received) -> BinaryIO:
         return io.BytesIO()
 
 
-def _opened(place: Workplace, raw: bytes) -> bytes:
+def _opened(place: Workplace, raw: bytes) -> tuple[bytes, Unpacked]:
     out = io.BytesIO()
-    signer = place.register_signing_certificate
-    open_protected(io.BytesIO(raw), out, place.decryption_identities, signer, limit=RECEIPT_LIMIT)
-    return out.getvalue()
+    unpacked = place.packaging.unpack(io.BytesIO(raw), out, limit=RECEIPT_LIMIT, now=place.clock())
+    return out.getvalue(), unpacked
 
 
 def _foreign(place: Workplace, received: Received) -> str:
@@ -115,7 +128,40 @@ def _apply(place: Workplace, message: Message | None, app_rec: AppRec, answer: R
     return {Moved.MOVED: answer.event.value, Moved.SAME_AGAIN: "the same again"}.get(moved, moved.value)
 
 
-# -- error reports ---------------------------------------------------------------------------------------------------
+# -- signals of the transport: acknowledgments and error reports -------------------------------------------------------
+
+
+def _signal(place: Workplace, received: Received) -> str:
+    """What the other side's transport says of a message of ours; never answered."""
+    fault = received.envelope.fault
+    try:
+        with _open(received) as raw:
+            unpacked = place.packaging.check_signal(raw)
+    except BadInput as error:
+        return _set_aside(place, received, f"a signal that does not hold ({type(error).__name__})")
+    if fault is not None:
+        return _error_report(place, received, fault)
+    return _acknowledgment(place, received, unpacked)
+
+
+def _acknowledgment(place: Workplace, received: Received, unpacked: Unpacked) -> str:
+    """It was taken in by the other side's transport, which says nothing of what the register thinks of it."""
+    envelope = received.envelope
+    attempt = place.attempts.by_transport_id(envelope.acknowledges)
+    if attempt is None and place.store.is_of_another_year(transport_id=envelope.acknowledges):
+        return "acknowledgment: for another year, left there"
+    if attempt is None or _foreign(place, received):
+        return _set_aside(place, received, "an acknowledgment for nobody")
+    if attempt.digests and unpacked.digests and attempt.digests != unpacked.digests:
+        return _set_aside(place, received, "an acknowledgment of other bytes than ours")
+    moved = place.attempts.heard(envelope.acknowledges, AttemptEvent.DELIVERED, place.act("register"))
+    with _open(received) as body:
+        mark = f"ack:{envelope.acknowledges}:{envelope.message_id}".lower()
+        keep(place, InboxKind.ACKNOWLEDGMENT, mark, body.read(RECEIPT_LIMIT), "acknowledged")
+    received.accept()
+    outcome = "acknowledged" if moved is Moved.MOVED else "the same again"
+    _log.info("acknowledgment", outcome=outcome, transport_id=attempt.message_id)
+    return f"acknowledgment: {outcome}"
 
 
 def _error_report(place: Workplace, received: Received, fault: Fault) -> str:
@@ -128,7 +174,7 @@ def _error_report(place: Workplace, received: Received, fault: Fault) -> str:
         keep(place, InboxKind.TRANSPORT_ERROR, mark, kept, "foreign", code)
         received.set_aside("an error report from another than the register")
         return "transport error: foreign"
-    moved = place.attempts.heard(fault.original_message_id, AttemptEvent.REFUSED, place.act("register", code))
+    moved = place.attempts.heard(fault.original_message_id, transport_fault.event(fault), place.act("register", code))
     if moved is None and place.store.is_of_another_year(transport_id=fault.original_message_id):
         return "transport error: for another year, left there"
     outcome = {None: "unknown message", Moved.MOVED: code}.get(moved, "the same again")
@@ -141,18 +187,6 @@ def _error_report(place: Workplace, received: Received, fault: Fault) -> str:
     transport_id = fault.original_message_id if moved else "?"
     _log.warning("transport error", code=code, outcome=outcome, transport_id=transport_id)
     return f"transport error: {outcome}"
-
-
-def _report(place: Workplace, received: Received, condition: str) -> None:
-    """Tell the sender. That it cannot be told changes nothing here (amqp.md s. 4.2: only logged)."""
-    to_us = received.envelope.to_her_id in ("", place.settings.sender.service_her_id)
-    if not received.envelope.from_her_id or not to_us:  # nobody to tell, or not ours to complain about
-        return
-    fault = Fault(condition, received.envelope.message_id, noticed_at=place.clock())
-    try:
-        place.transport.report(fault, received.envelope)
-    except TransportError as error:
-        _log.warning("the sender could not be told", condition=condition, reason=type(error).__name__)
 
 
 # -- what nobody can use ---------------------------------------------------------------------------------------------

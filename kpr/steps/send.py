@@ -1,16 +1,17 @@
-"""Send: protect each message and hand it to the transport, ident first. Every id is fixed before the first try.
+"""Send: pack each message and hand it to the transport, ident first. Every id is fixed before the first try.
 
 The order of work is what makes a kill harmless: the attempt and its message id are written down (outbox), the
-protected bytes are kept, then they are handed over, then it is written down that they arrived. Whatever was killed
+packed bytes are kept, then they are handed over, then it is written down that they have left. Whatever was killed
 is taken up with the same bytes under the same ids (S1), and the other side delivers an id once.
 """
 
 from __future__ import annotations
 
-from kpr.conversation import AttemptEvent, AttemptState, SubmissionEvent, SubmissionState
+from uuid import NAMESPACE_OID, uuid5
+
+from kpr.conversation import HAS_LEFT, AttemptEvent, SubmissionEvent, SubmissionState
 from kpr.errors import Blocked, TransportError
 from kpr.guard import Approval
-from kpr.security.cms_write import protect
 from kpr.steps.workplace import Workplace
 from kpr.store import Attempt, Message, MessageKind
 from kpr.transports.seam import Envelope
@@ -28,8 +29,8 @@ def send_messages(place: Workplace, submission_id: str) -> None:
         attempt = place.attempts.open(message, place.act())
         if attempt is not None:
             _hand_over(place, message, attempt)
-        if not _is_delivered(place, message):
-            return  # the IPLOS message is held back while the ident message has not arrived
+        if not _has_left(place, message):
+            return  # the IPLOS message is held back while the ident message has not left
     place.attempts.all_delivered(submission_id, place.act())
 
 
@@ -47,37 +48,49 @@ def resend(place: Workplace, submission_id: str, kind: MessageKind, approval: Ap
     place.attempts.all_delivered(submission_id, place.act())
 
 
-def _is_delivered(place: Workplace, message: Message) -> bool:
+def _has_left(place: Workplace, message: Message) -> bool:
     attempt = place.attempts.latest(message.id)
-    return attempt is not None and attempt.state is AttemptState.DELIVERED
+    return attempt is not None and attempt.state in HAS_LEFT
 
 
 def _hand_over(place: Workplace, message: Message, attempt: Attempt) -> None:
     key = place.store.submission(message.submission_id).wrapped_key
-    _protect_once(place, message, attempt, key)
-    settings = place.settings
-    envelope = Envelope(
-        message_id=attempt.message_id,
-        message_type=message.message_type,
-        from_her_id=settings.sender.service_her_id,
-        to_her_id=settings.receiver.service_her_id,
-        sent_at=place.clock(),
-    )
+    _pack_once(place, message, attempt, key)
     try:
-        with place.vault.open(attempt.protected_name, key) as body:
-            place.transport.send(envelope, body, body.size)
+        hand_over_again(place, message, attempt, key)
     except TransportError:
         place.attempts.ended(attempt.id, AttemptEvent.FAILED, place.act())
         raise
-    place.attempts.ended(attempt.id, AttemptEvent.DELIVERED, place.act())
+    acknowledged_later = place.packaging.patience is not None
+    event = AttemptEvent.HANDED_OVER if acknowledged_later else AttemptEvent.DELIVERED
+    place.attempts.ended(attempt.id, event, place.act())
 
 
-def _protect_once(place: Workplace, message: Message, attempt: Attempt, key: bytes) -> None:
-    """Sign and encrypt into the vault, unless it was done before: the same attempt always carries the same bytes."""
-    if place.vault.holds(attempt.protected_name):
+def hand_over_again(place: Workplace, message: Message, attempt: Attempt, key: bytes) -> None:
+    """Hand over the bytes of an attempt as they were packed; what follows of it is for whoever calls to write down."""
+    with place.vault.open(attempt.protected_name, key) as body:
+        place.transport.send(_envelope(place, message, attempt), body, body.size)
+
+
+def _envelope(place: Workplace, message: Message, attempt: Attempt) -> Envelope:
+    return Envelope(
+        message_id=attempt.message_id,
+        message_type=message.message_type,
+        from_her_id=place.settings.sender.service_her_id,
+        to_her_id=place.settings.receiver.service_her_id,
+        sent_at=place.clock(),
+        # The same message keeps its conversation through all attempts (feedback-and-resend.md s. 4).
+        conversation_id=str(uuid5(NAMESPACE_OID, message.msg_id.lower())),
+        tries=attempt.tries + 1,
+    )
+
+
+def _pack_once(place: Workplace, message: Message, attempt: Attempt, key: bytes) -> None:
+    """Pack into the vault, unless it was done before: the same attempt always carries the same bytes."""
+    if attempt.protected_sha256 is not None and place.vault.holds(attempt.protected_name):
         return
     if message.content_sha256 is None:
         raise Blocked("The messages have not passed the gate, so nothing was sent. Run the report again.")
     with place.vault.open(message.content_name, key) as plain, place.vault.create(attempt.protected_name, key) as out:
-        report = protect(plain, plain.size, out, place.signing_identity, place.register_encryption_certificate)
-    place.attempts.record_protected(attempt.id, report.sha256)
+        packed = place.packaging.pack(plain, plain.size, out, _envelope(place, message, attempt))
+    place.attempts.record_protected(attempt.id, packed.sha256, packed.digests)

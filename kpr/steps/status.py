@@ -9,7 +9,8 @@ from kpr.calendar import OSLO, last_safe_send, next_milestone
 from kpr.checks.finding import Text
 from kpr.conversation import AttemptState, ReceiptLeg, SubmissionState, Verdict, verdict
 from kpr.feedback.transport_fault import meaning
-from kpr.next_act import NOTHING_SENT, next_act
+from kpr.next_act import NOTHING_SENT, Trouble, next_act
+from kpr.steps.retry import next_try
 from kpr.steps.timeline import Line, timeline
 from kpr.steps.workplace import Workplace
 from kpr.store import Attempt, Message, MessageKind, Submission
@@ -51,9 +52,8 @@ def status(place: Workplace) -> Status:
     until = iplos.generated + timedelta(hours=place.year.ack_hours.value) if iplos else None
     codes = ", ".join(m.receipt_codes for m in messages.values() if m.receipt_codes)
     attempts = {kind: place.attempts.latest(message.id) for kind, message in messages.items()}
-    refused = _refused(place, messages, attempts)
-    values = _values(until, codes) | refused
-    act = next_act(latest.state, latest.ident_leg, receipt_leg, values, refused=bool(refused))
+    trouble, said = _transport(place, messages, attempts)
+    act = next_act(latest.state, latest.ident_leg, receipt_leg, _values(until, codes) | said, transport=trouble)
     states = {kind: attempt.state if attempt else None for kind, attempt in attempts.items()}
     answer = verdict(states.get(MessageKind.IDENT), states.get(MessageKind.IPLOS), latest.ident_leg, receipt_leg)
     lines = (
@@ -61,6 +61,7 @@ def status(place: Workplace) -> Status:
         Standing("Identmelding: e-post", latest.ident_leg.value),
         Standing("Identmelding: kvittering", ident.receipt_leg.value if ident else "–"),
         Standing("IPLOS-melding: kvittering", receipt_leg.value),
+        *_on_the_way(place),
         *_milestones(place),
     )
     return _status(
@@ -68,17 +69,41 @@ def status(place: Workplace) -> Status:
     )
 
 
-def _refused(
+def _transport(
     place: Workplace, messages: dict[MessageKind, Message], attempts: dict[MessageKind, Attempt | None]
-) -> dict[str, str]:
-    """The first message that the other side's transport could not use, and nothing has answered since."""
+) -> tuple[Trouble, dict[str, str]]:
+    """What is wrong with the first message that has not arrived and that nothing has answered, and what to say of it."""
     for kind, message in messages.items():
         attempt = attempts[kind]
-        silent = message.receipt_leg in (ReceiptLeg.NONE, ReceiptLeg.OVERDUE)
-        if attempt is not None and attempt.state is AttemptState.REFUSED and silent:
-            code = place.attempts.refusal_code(message.id)
-            return {"kind": kind.value, "refused": f"{meaning(code.partition(' ')[0]).nb} ({code})"}
-    return {}
+        if attempt is None or message.is_answered:
+            continue
+        code = place.attempts.refusal_code(message.id) if attempt.state in _TOLD else ""
+        refused = f"{meaning(code.partition(' ')[0]).nb} ({code})" if code else "–"
+        trouble = _TROUBLES.get((attempt.state, bool(code)))
+        if trouble is not None:
+            return trouble, {"kind": kind.value, "refused": refused}
+    return Trouble.OK, {}
+
+
+_TOLD = (AttemptState.REFUSED, AttemptState.FAILED)
+_TROUBLES = {
+    (AttemptState.REFUSED, True): Trouble.REFUSED,
+    (AttemptState.FAILED, True): Trouble.RETURNED,
+    (AttemptState.GIVEN_UP, False): Trouble.GIVEN_UP,
+}
+
+
+def _on_the_way(place: Workplace) -> tuple[Standing, ...]:
+    """What was handed over and is not acknowledged: which try it was, and when the next one is due."""
+    patience = place.packaging.patience
+    return tuple(
+        Standing(f"{_NAMES[message.kind]}: transport", f"{attempt.state}, {next_try(attempt, message, patience)}")
+        for attempt, message in place.attempts.unacknowledged()
+        if patience is not None
+    )
+
+
+_NAMES = {MessageKind.IDENT: "Identmelding", MessageKind.IPLOS: "IPLOS-melding"}
 
 
 def _status(

@@ -5,9 +5,9 @@ Certificates that end soon, or before the register closes, are told of as well (
 
 from __future__ import annotations
 
-from kpr.conversation import IdentEvent, IdentLeg, ReceiptEvent, ReceiptLeg, SubmissionState
+from kpr.conversation import AttemptState, IdentEvent, IdentLeg, ReceiptEvent, ReceiptLeg, SubmissionState
 from kpr.errors import BadInput
-from kpr.overdue import Alarm, Lateness, ident_alarm, ident_lateness, receipt_alarm, receipt_lateness
+from kpr.overdue import Alarm, Lateness, given_up_alarm, ident_alarm, ident_lateness, receipt_alarm, receipt_lateness
 from kpr.security.expiry import warnings_before_expiry
 from kpr.steps.workplace import Workplace
 from kpr.store import Message, MessageKind, Submission
@@ -23,7 +23,16 @@ def watch(place: Workplace) -> list[Alarm]:
         if submission.state in _WAITING and place.store.messages(submission.id):
             alarms.append(_watch_receipt(place, place.store.message(submission.id, MessageKind.IPLOS)))
             alarms.append(_watch_ident(place, submission))
-    return [alarm for alarm in alarms if alarm is not None] + _watch_certificates(place)
+    return [alarm for alarm in alarms if alarm is not None] + _watch_transport(place) + _watch_certificates(place)
+
+
+def _watch_transport(place: Workplace) -> list[Alarm]:
+    """Messages that nobody acknowledged after the last try (HIS 1037 s. 5.2: the sender is told)."""
+    return [
+        given_up_alarm(attempt.id)
+        for attempt, message in place.attempts.unacknowledged()
+        if attempt.state is AttemptState.GIVEN_UP and not message.is_answered
+    ]
 
 
 def _watch_certificates(place: Workplace) -> list[Alarm]:

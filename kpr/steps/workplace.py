@@ -17,11 +17,13 @@ from kpr.clock import Clock, file_clock, system_clock
 from kpr.errors import BadSettings
 from kpr.guard import Approval
 from kpr.messages.shape import PayloadShape, iplos_shape
+from kpr.packaging.open import open_packaging
+from kpr.packaging.seam import Packaging
 from kpr.security.certificates import Identity, Purpose, check_certificate, load_certificate, load_identity
 from kpr.security.trust_settings import Checked
 from kpr.security.vault import MasterKey, Vault
 from kpr.settings import Environment, Settings, load_settings
-from kpr.store import Act, Attempts, Legs, Store, migrate, open_engine
+from kpr.store import Act, Attempts, Legs, Store, TakenIn, migrate, open_engine
 from kpr.transports.open import open_transport
 from kpr.transports.seam import Transport
 from kpr.years import Year, load_year
@@ -72,6 +74,18 @@ class Workplace:
             return False
         last = self.year.milestone("absolute_last")
         return last is not None and now > end_of_day(last.date)
+
+    @property
+    def taken_in(self) -> TakenIn:
+        """What came by a route that acknowledges."""
+        return TakenIn(self.store)
+
+    @cached_property
+    def packaging(self) -> Packaging:
+        """The form in which messages travel to the register and back."""
+        settings = self.settings
+        own, theirs = settings.sender.service_her_id, settings.receiver.service_her_id
+        return open_packaging(settings.transport, RegistersKeys(self), self.year, own, theirs)
 
     @cached_property
     def signing_identity(self) -> Identity:
@@ -151,6 +165,33 @@ class Workplace:
                 remedy="Name them there, or give an address book that has them.",
             )
         return self.address_book.entry(self.settings.receiver.service_her_id)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistersKeys:
+    """The workplace's keys as packaging asks for them: the other party is the register."""
+
+    place: Workplace
+
+    @property
+    def signing_identity(self) -> Identity:
+        """What we sign with."""
+        return self.place.signing_identity
+
+    @property
+    def decryption_identities(self) -> Sequence[Identity]:
+        """What we open with."""
+        return self.place.decryption_identities
+
+    @property
+    def their_encryption_certificate(self) -> x509.Certificate:
+        """What we encrypt for."""
+        return self.place.register_encryption_certificate
+
+    @property
+    def their_signing_certificate(self) -> x509.Certificate:
+        """What the register signs with."""
+        return self.place.register_signing_certificate
 
 
 @contextmanager

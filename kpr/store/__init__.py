@@ -5,6 +5,7 @@ from kpr.store.legs import Legs, Moved
 from kpr.store.schema import migrate, open_engine
 from kpr.store.store import Act, Store
 from kpr.store.tables import Attempt, Cycle, Event, Inbox, InboxKind, Message, MessageKind, Submission, Taken
+from kpr.store.taken_in import TakenIn
 
 __all__ = [
     "Act",
@@ -21,6 +22,7 @@ __all__ = [
     "Store",
     "Submission",
     "Taken",
+    "TakenIn",
     "migrate",
     "open_engine",
 ]

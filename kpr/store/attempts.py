@@ -15,7 +15,6 @@ from kpr.conversation import (
     AttemptState,
     IdentEvent,
     IdentLeg,
-    ReceiptLeg,
     SubmissionEvent,
     SubmissionState,
     can_step,
@@ -192,8 +191,7 @@ class Attempts:
     def _has_left(self, session: Session, message: Message) -> bool:
         """On its way, or answered: a receipt proves that the message arrived, whatever the transport said."""
         attempt = self._latest(session, message.id)
-        answered = message.receipt_leg not in (ReceiptLeg.NONE, ReceiptLeg.OVERDUE)
-        return answered or (attempt is not None and attempt.state in HAS_LEFT)
+        return message.is_answered or (attempt is not None and attempt.state in HAS_LEFT)
 
     def all_delivered(self, submission_id: str, act: Act) -> None:
         """Both messages have left: from now on answers are awaited."""

@@ -64,6 +64,7 @@ class InboxKind(StrEnum):
     """What came in."""
 
     RECEIPT = "RECEIPT"
+    ACKNOWLEDGMENT = "ACKNOWLEDGMENT"
     IDENT_MAIL = "IDENT_MAIL"
     TRANSPORT_ERROR = "TRANSPORT_ERROR"
     UNKNOWN = "UNKNOWN"
@@ -137,6 +138,11 @@ class Message(SQLModel, table=True):
     content_sha256: str | None = None
     content_size: int | None = None
     persons: int | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a receipt has come, whatever it says."""
+        return self.receipt_leg not in (ReceiptLeg.NONE, ReceiptLeg.OVERDUE)
 
     @property
     def content_name(self) -> str:

@@ -12,6 +12,7 @@ from kpr.errors import BadSettings
 from kpr.transports.amqp.settings import AmqpSettings
 from kpr.transports.amqp.transport import AmqpTransport, open_bus
 from kpr.transports.directory import DirectoryTransport
+from kpr.transports.edi.settings import EdiSettings
 from kpr.transports.seam import Transport
 
 
@@ -24,13 +25,17 @@ class DirectorySettings(BaseModel):
     folder: Path = Path("exchange")
 
 
-TransportSettings = Annotated[DirectorySettings | AmqpSettings, Field(discriminator="kind")]
+TransportSettings = Annotated[DirectorySettings | AmqpSettings | EdiSettings, Field(discriminator="kind")]
 
 
-def open_transport(settings: DirectorySettings | AmqpSettings, own_her_id: str, book: AddressBook | None) -> Transport:
+def open_transport(settings: TransportSettings, own_her_id: str, book: AddressBook | None) -> Transport:
     """One party's end of the transport. The connection is made when it is first needed."""
     if isinstance(settings, DirectorySettings):
         return DirectoryTransport(settings.folder, own_her_id)
+    if isinstance(settings, EdiSettings):
+        from kpr.transports.edi.transport import open_edi
+
+        return open_edi(settings, own_her_id, book)
     if book is None:
         raise BadSettings(
             "AMQP needs an address book: queue names come from Adresseregisteret.",

@@ -42,7 +42,8 @@ class Envelope:
 
     ``message_id`` is the transport's own id of this attempt, a UUID. ``her_id`` values are strings of digits,
     of the communication party (level 2). Of a message that has come, any of them may be empty, and ``came_by`` says
-    where it lay.
+    where it lay. ``acknowledges`` is the id of ours that a signal of the transport acknowledges, ``conversation_id``
+    is ebXML's, and ``tries`` says which try of the same bytes this is; a bus has none of them.
     """
 
     message_id: str
@@ -53,6 +54,9 @@ class Envelope:
     correlation_id: str | None = None
     fault: Fault | None = None
     came_by: str = ""
+    acknowledges: str = ""
+    conversation_id: str = ""
+    tries: int = 1
 
 
 class Received(Protocol):

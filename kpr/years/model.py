@@ -92,6 +92,16 @@ class Municipality:
     districts: dict[str, str]
 
 
+class EbxmlNames(_Value):
+    """What stands in an ebXML envelope; ``{type}`` is the message type (HISD 1209). An agreement (CPA) goes before it."""
+
+    service: Marked[str]
+    service_type: Marked[str]
+    action: Marked[str]
+    role_from: Marked[str]
+    role_to: Marked[str]
+
+
 class Profile(_Value):
     """The values of one year's file, merged with the year it is based on and with an override."""
 
@@ -116,6 +126,7 @@ class Profile(_Value):
     age_from_id: Marked[bool]
     milestones: tuple[Milestone, ...]
     contacts: tuple[ContactRoute, ...]
+    ebxml: EbxmlNames | None = None
 
 
 class Year:
@@ -151,10 +162,11 @@ class Year:
         return next(iter(wanted or valid), None)
 
     def assumed(self) -> tuple[tuple[str, Marked[Any]], ...]:
-        """Every value that is only assumed, with its dotted name; milestones and routes too."""
+        """Every value that is only assumed, with its dotted name; milestones, routes and ebXML names too."""
         values = [(name, getattr(self.profile, name)) for name in Profile.model_fields]
         values += [(f"milestones.{m.id}", _marked(m.date, m)) for m in self.profile.milestones]
         values += [(f"contacts.{c.address}", _marked(c.address, c)) for c in self.profile.contacts]
+        values += [(f"ebxml.{name}", value) for name, value in self.profile.ebxml or ()]
         return tuple((name, v) for name, v in values if isinstance(v, Marked) and v.mark is Mark.ASSUMED)
 
     # -- code lists ---------------------------------------------------------------------------------------------

@@ -78,6 +78,9 @@ class Folders(_Part):
     inbox: str = "inbox"
     archive: str = "archive"
     failed: str = "failed"
+    #: Where a message handler says what became of our messages.
+    ack: str = "ack"
+    error: str = "error"
 
 
 class SftpCarrierSettings(Server):

@@ -1,0 +1,74 @@
+"""Retry: hand over again what nobody has acknowledged, and give up after the last try. For routes that acknowledge.
+
+The same bytes under the same message id each time. Called when everything that waits has been taken in, since the
+acknowledgment may be among it (HITS 1171 s. 8.1). A server that is away costs no try.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from kpr.calendar import OSLO
+from kpr.conversation import AttemptEvent, AttemptState
+from kpr.errors import TransportError
+from kpr.log import get_log
+from kpr.reliability import HandedOver, Patience, Step, next_step, next_try_at
+from kpr.steps.send import hand_over_again
+from kpr.steps.workplace import Workplace
+from kpr.store import Attempt, Message
+
+_log = get_log("retry")
+
+
+def retry(place: Workplace) -> Counter[str]:
+    """Do what is due for each message that was handed over; how many of each."""
+    done: Counter[str] = Counter()
+    patience = place.packaging.patience
+    for attempt, message in place.attempts.unacknowledged() if patience else ():
+        if patience is not None and attempt.state is AttemptState.HANDED_OVER:
+            step = next_step(as_handed_over(attempt, message), place.clock(), patience)
+            if told := _DO[step](place, attempt, message):
+                done[told] += 1
+    return done
+
+
+def as_handed_over(attempt: Attempt, message: Message) -> HandedOver:
+    """An attempt as the clock judges it; a receipt proves that its message arrived."""
+    return HandedOver(attempt.tries, attempt.last_try_at or attempt.opened_at, message.is_answered)
+
+
+def next_try(attempt: Attempt, message: Message, patience: Patience) -> str:
+    """Which try it was, and when the next one is due, in words."""
+    at = next_try_at(as_handed_over(attempt, message), patience)
+    coming = f"neste {at.astimezone(OSLO):%d.%m.%Y kl. %H.%M}" if at else "den siste"
+    return f"forsøk {attempt.tries} av {patience.retries + 1}, {coming}"
+
+
+def _wait(_place: Workplace, _attempt: Attempt, _message: Message) -> str:
+    return ""
+
+
+def _again(place: Workplace, attempt: Attempt, message: Message) -> str:
+    key = place.store.submission(message.submission_id).wrapped_key
+    try:
+        hand_over_again(place, message, attempt, key)
+    except TransportError as error:
+        _log.warning("a retry could not be handed over", transport_id=attempt.message_id, reason=type(error).__name__)
+        return ""
+    place.attempts.ended(attempt.id, AttemptEvent.HANDED_OVER, place.act())
+    _log.info("handed over again", transport_id=attempt.message_id, tries=attempt.tries + 1)
+    return "retry: handed over again"
+
+
+def _give_up(place: Workplace, attempt: Attempt, _message: Message) -> str:
+    place.attempts.ended(attempt.id, AttemptEvent.GIVEN_UP, place.act("clock"))
+    _log.error("no acknowledgment after the last try", transport_id=attempt.message_id)
+    return "retry: given up"
+
+
+def _arrived(place: Workplace, attempt: Attempt, _message: Message) -> str:
+    place.attempts.ended(attempt.id, AttemptEvent.DELIVERED, place.act("register", "receipt"))
+    return ""
+
+
+_DO = {Step.WAIT: _wait, Step.RETRY: _again, Step.GIVE_UP: _give_up, Step.ARRIVED: _arrived}

@@ -1,0 +1,90 @@
+"""The envelope of a parcel that came, as the seam knows it: what the ebXML header says, or a bounce, or nothing.
+
+Nothing is verified here: who sent it, and whether it holds, is decided when it is opened. A parcel that cannot be read
+gets an empty envelope, and is set aside by whoever tries to open it.
+"""
+
+from __future__ import annotations
+
+from kpr.errors import BadMessage
+from kpr.messages.ebxml.mail_report import Bounce, read_bounce
+from kpr.messages.ebxml.mime import Entity, read_entity
+from kpr.messages.ebxml.model import Soap, SoapKind
+from kpr.messages.ebxml.names import ACKNOWLEDGMENT, MESSAGE_ERROR
+from kpr.messages.ebxml.read import read_soap
+from kpr.transports.edi.carrier import Arrived
+from kpr.transports.edi.smtp import message_of
+from kpr.transports.seam import Envelope, Fault
+
+#: Message types that are the transport's own; never answered, and sent anew whenever they are due.
+SIGNALS = frozenset({ACKNOWLEDGMENT, MESSAGE_ERROR, "Fault", "Bounce"})
+
+#: A bounce is a small mail; nothing larger is looked at as one.
+_BOUNCE_LIMIT = 1 << 20
+
+_UUID = 36
+_NOBODY = Envelope("", "", "", "", None)
+
+
+def read_envelope(arrived: Arrived, limit: int) -> Envelope:
+    """What stands on a parcel; ``limit`` is the size that was agreed, in bytes."""
+    try:
+        with arrived.open() as raw:
+            bounce = read_bounce(raw.read()) if arrived.size <= _BOUNCE_LIMIT else None
+        if bounce is not None:
+            return _of_bounce(bounce)
+        with arrived.open() as raw:
+            entity = read_entity(raw, _Nowhere(), limit=2 * limit)
+        return envelope_of(entity, read_soap(entity.soap))
+    except BadMessage:
+        return _NOBODY
+
+
+def envelope_of(entity: Entity, soap: Soap) -> Envelope:
+    """The seam's envelope of a message that could be read."""
+    header = soap.header
+    fault, acknowledges = _fault(entity, soap), ""
+    if soap.kind is SoapKind.ACKNOWLEDGMENT and soap.acknowledged is not None:
+        acknowledges = soap.acknowledged.ref_to_message_id
+    elif soap.kind is SoapKind.ERROR and header is not None and fault is None:
+        acknowledges = header.ref_to_message_id  # only warnings: it was accepted (HITS 1171 s. 5.2.4)
+    if header is None:
+        return Envelope("", "Fault" if fault else "", "", "", entity.head.date, fault=fault)
+    return Envelope(
+        message_id=header.message_id,
+        message_type=header.action,
+        from_her_id=header.from_her_id,
+        to_her_id=header.to_her_id,
+        sent_at=header.timestamp,
+        correlation_id=entity.head.message_id or None,
+        fault=fault,
+        acknowledges=acknowledges,
+        conversation_id=header.conversation_id,
+    )
+
+
+def _fault(entity: Entity, soap: Soap) -> Fault | None:
+    """An error signal with at least one error, or a SOAP fault; a fault names our mail, and so our message."""
+    if soap.kind is SoapKind.FAULT:
+        named = (*entity.head.in_reply_to, *entity.head.references)
+        original = next((found for each in named if (found := message_of(each))), "")
+        return Fault(f"soap:{soap.fault_code.rpartition(':')[2] or 'Fault'}", original[:_UUID])
+    errors = [error for error in soap.errors if error.severity != "Warning"]
+    if soap.kind is not SoapKind.ERROR or soap.header is None or not errors:
+        return None
+    first = errors[0]
+    return Fault(f"ebxml:{first.code}", soap.header.ref_to_message_id, first.description)
+
+
+def _of_bounce(bounce: Bounce) -> Envelope:
+    named = (bounce.original_envelope_id, bounce.original_message_id)
+    original = next((found for each in named if (found := message_of(each))), "")
+    return Envelope("", "Bounce", "", "", None, fault=Fault(f"mail:{bounce.status or 'returned'}", original[:_UUID]))
+
+
+class _Nowhere:
+    """Where the payload goes while only the envelope is asked for."""
+
+    def write(self, data: bytes) -> int:
+        """Forget it."""
+        return len(data)
