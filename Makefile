@@ -1,5 +1,5 @@
 # Every target does its own set-up (virtual environment, locked packages) and needs only Python 3.11 and make.
-.PHONY: help demo demo-amqp test check bench mutate lock clean
+.PHONY: help demo demo-amqp demo-edi test check bench mutate lock clean
 
 help:  ## what one can do here
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -10,6 +10,9 @@ demo:  ## a whole reporting year in about two minutes, with a stand-in register;
 
 demo-amqp:  ## the same year over a real RabbitMQ, in both dialects of AMQP; installs it on Debian
 	@sh scripts/demo-amqp
+
+demo-edi:  ## the same year as ebXML by mail and by SFTP, with real servers; fetches them on Debian
+	@sh scripts/demo-edi
 
 test:  ## lint, types and all tests
 	@sh scripts/test

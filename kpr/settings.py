@@ -6,11 +6,10 @@ file can be shown to anyone. Relative paths count from the folder of the setting
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import (
@@ -28,6 +27,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from kpr.checks.finding import Mode
 from kpr.errors import BadSettings
 from kpr.security.trust_settings import Trust
+from kpr.settings_file import refuse_passwords, resolve_paths
 from kpr.sources.open import SourceSpec
 from kpr.transports.edi.settings import ImapServer
 from kpr.transports.open import DirectorySettings, TransportSettings
@@ -203,9 +203,9 @@ def load_settings(path: Path) -> Settings:
         ) from None
     if not isinstance(raw, dict):
         raise BadSettings("The settings file is empty.", place=path.name, remedy="Make one with 'kpr init'.")
-    _refuse_passwords(raw, path)
+    refuse_passwords(raw, path)
     try:
-        return Settings(**_resolve_paths(raw, path.parent.resolve()))
+        return Settings(**resolve_paths(raw, path.parent.resolve()))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -214,85 +214,6 @@ def load_settings(path: Path) -> Settings:
         ) from None
 
 
-def _refuse_passwords(raw: dict[str, Any], path: Path) -> None:
-    """A settings file can be shown to anyone, so there is no place for a password in it."""
-    for part in ("keys", "transport", "mailbox"):
-        for place in _passwords(raw.get(part), part):
-            variable = f"KPR_{place.replace('.', '__')}".upper()
-            raise BadSettings(
-                "A password stands in the settings file.",
-                place=f"{path.name}: {place}",
-                remedy=f"Take it out, change it, and set {variable} in the environment.",
-            )
-
-
-def _passwords(part: object, place: str) -> Iterator[str]:
-    """Where passwords stand, however deep."""
-    if isinstance(part, list):
-        for value in part:
-            yield from _passwords(value, place)
-    if isinstance(part, dict):
-        for name, value in part.items():
-            if str(name).lower().endswith("password"):
-                yield f"{place}.{name}"
-            yield from _passwords(value, f"{place}.{name}")
-
-
 def _yaml_place(path: Path, error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     return f"{path.name}, line {mark.line + 1}" if mark else path.name
-
-
-#: Settings that hold a path; counted from the folder of the settings file when relative. By part, and by kind where
-#: the same word means something else: an IMAP server's folder is no path.
-_SERVER = ("ca_file", "password_file")
-_PATHS = {
-    "keys": tuple(name for name in Keys.model_fields if not name.endswith("password")),
-    "trust": ("roots",),
-    "vault": ("folder", "key_file"),
-    "transport": ("folder", "cpa_file", *_SERVER),
-    "transport.carrier": ("folder", "known_hosts", "key_file", *_SERVER),
-    "transport.carrier.smtp": _SERVER,
-    "transport.carrier.imap": _SERVER,
-    "mailbox": ("folder", *_SERVER),
-    "mailbox imap": _SERVER,
-    "source": ("iplos", "ident", "folder", "queries"),
-}
-_PATH_DEFAULTS: dict[str, dict[str, str]] = {
-    "vault": {"folder": "vault", "key_file": "keys/municipality.key"},
-    "transport": {"kind": "directory", "folder": "exchange"},
-    "mailbox": {"kind": "maildir", "folder": "mail"},
-}
-
-
-def _resolve_paths(raw: dict[str, Any], base: Path) -> dict[str, Any]:
-    settings = dict(raw)
-    for part in ("keys", "trust", "vault", "transport", "mailbox", "source"):
-        if part in settings or part in _PATH_DEFAULTS:
-            fields = _with_defaults(_PATH_DEFAULTS.get(part, {}), dict(settings.get(part) or {}))
-            settings[part] = _resolved(fields, part, base)
-    for name in ("year_file", "clock_file", "addresses"):
-        if settings.get(name):
-            settings[name] = base / settings[name]
-    url = (settings.get("store") or {}).get("url", "sqlite:///kpr.sqlite")
-    if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
-        settings["store"] = {"url": f"sqlite:///{base / url.removeprefix('sqlite:///')}"}
-    return settings
-
-
-def _resolved(fields: dict[str, Any], place: str, base: Path) -> dict[str, Any]:
-    """One part with its paths and those of the parts within it; what is not text is left for the check of its type."""
-    names = _PATHS.get(f"{place} {fields.get('kind')}", _PATHS[place])
-    paths = {name: base / fields[name] for name in names if isinstance(fields.get(name), str) and fields[name]}
-    within = {
-        name: _resolved(value, f"{place}.{name}", base)
-        for name, value in fields.items()
-        if isinstance(value, dict) and f"{place}.{name}" in _PATHS
-    }
-    return fields | paths | within
-
-
-def _with_defaults(defaults: dict[str, str], said: dict[str, Any]) -> dict[str, Any]:
-    """The defaults of the kind that the settings name, or that is usual."""
-    other = "kind" in defaults and said.get("kind", defaults["kind"]) != defaults["kind"]
-    return said if other else defaults | said

@@ -17,7 +17,9 @@ from asn1crypto import cms, core
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -220,6 +222,20 @@ def test_all_failures_look_the_same(data: bytes) -> None:
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(("size", "opens"), [(16, False), (24, True), (32, False)])
+def test_a_key_of_another_size_than_the_cipher_has_is_refused(size: int, opens: bool) -> None:
+    """AES takes keys of three sizes; the one that the algorithm names is the one that counts."""
+    key, iv, pad = bytes(size), bytes(16), PKCS7(128).padder()
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
+    data = changed(
+        recipient_infos__recipient__encrypted_key=RECEIVER.private_key.public_key().encrypt(key, padding.PKCS1v15()),
+        encrypted_content_info__encrypted_content=encryptor.update(pad.update(b"x") + pad.finalize()),
+        encrypted_content_info__content_encryption_algorithm={"algorithm": "aes192_cbc", "parameters": iv},
+    )
+    with contextlib.nullcontext() if opens else pytest.raises(NotOpened):
+        assert opened(data) == b"x"
+
+
 @pytest.mark.parametrize("position", [0, 1, 100, 255])
 def test_a_changed_key_looks_like_any_other_failure(position: int) -> None:
     """Bytes of the wrapped key that are changed give the same sentence: no oracle for the key's padding."""
@@ -251,8 +267,11 @@ def test_too_large_is_refused_before_it_is_read() -> None:
     """A message above the limit is refused by its announced size, having been read to its head."""
     source = io.BytesIO(enveloped(bytes(100_000)))
     with pytest.raises(Unsupported, match="larger than"):
-        open_enveloped(source, io.BytesIO(), RECEIVER, limit=1000)
+        open_enveloped(source, io.BytesIO(), RECEIVER, limit=100_000)
     assert source.tell() < 1000
+    assert opened(source.getvalue(), limit=100_016) == bytes(100_000)  # with its padding
+    with pytest.raises(Unsupported, match="larger than"):
+        opened(source.getvalue(), limit=100_015)
 
 
 def test_an_announced_gigabyte_costs_nothing() -> None:
@@ -383,8 +402,8 @@ def test_we_open_what_openssl_envelops(files: Path, program: str, more: tuple[st
 def test_we_open_oaep(files: Path, digest: str) -> None:
     """Key transport by OAEP is read, though never written."""
     words = ("cms", "-encrypt", "-binary", "-outform", "DER", "-aes256", "-recip", "own.pem")
-    padding = ("-keyopt", "rsa_padding_mode:oaep", "-keyopt", f"rsa_oaep_md:{digest}")
-    assert opened(openssl(files, *words, *padding, data=b"oaep")) == b"oaep"
+    options = ("-keyopt", "rsa_padding_mode:oaep", "-keyopt", f"rsa_oaep_md:{digest}")
+    assert opened(openssl(files, *words, *options, data=b"oaep")) == b"oaep"
 
 
 def test_we_open_by_key_id(files: Path) -> None:
@@ -395,7 +414,7 @@ def test_we_open_by_key_id(files: Path) -> None:
     assert opened(openssl(files, *words, data=b"by id"), named) == b"by id"
 
 
-@pytest.mark.parametrize("cipher", ["-camellia256", "-aes-256-ctr"])
+@pytest.mark.parametrize("cipher", ["-camellia256", "-aria-256-cbc", "-aes-256-cfb"])
 def test_other_ciphers_are_refused_with_a_remedy(files: Path, cipher: str) -> None:
     """A cipher or a mode outside the list is not opened, and the sender's remedy is named."""
     data = openssl(files, "cms", "-encrypt", "-binary", "-outform", "DER", cipher, "own.pem", data=b"other")

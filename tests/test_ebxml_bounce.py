@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
-from email.message import EmailMessage
+from dataclasses import replace
+from email.message import EmailMessage, Message
+from email.mime.message import MIMEMessage
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 
 import pytest
 from hypothesis import given, settings
@@ -80,7 +84,7 @@ READ = Bounce(
         POSTFIX.replace(b"report-type=delivery-status;", b"Report-Type=Delivery-Status;"),
         POSTFIX.replace(b" report-type=delivery-status;", b""),
         POSTFIX[: -len(b"--CE8DA30002D3.1693306618/edi.nhn.no--\n")],
-        POSTFIX[:-50] + b"x" * 100,
+        POSTFIX[: -len(b"--CE8DA30002D3.1693306618/edi.nhn.no--\n") - 20],
     ],
 )
 def test_a_report_is_read(mail: bytes) -> None:
@@ -123,6 +127,14 @@ def test_of_several_recipients_the_failed_one_counts() -> None:
         b"Final-Recipient:", b"Final-Recipient: rfc822; b@x.no\nAction: delivered\nStatus: 2.0.0\n\nFinal-Recipient:", 1
     )
     assert read_bounce(mail) == READ
+
+
+def test_of_several_parts_the_first_counts() -> None:
+    """What a mail holds behind its report, and behind what it returns, says nothing about ours."""
+    end = b"--CE8DA30002D3.1693306618/edi.nhn.no--\n"
+    more = end[:-3] + b"\nContent-Type: message/rfc822\n\nMessage-ID: <other@x>\n"
+    more += end[:-3] + b"\nContent-Type: message/delivery-status\n\nOriginal-Envelope-Id: other\n\nAction: delayed\n"
+    assert read_bounce(POSTFIX.replace(end, more + end)) == READ
 
 
 def test_a_report_without_its_parts_still_is_one() -> None:
@@ -215,15 +227,20 @@ def test_other_mails_are_no_bounces(mail: bytes) -> None:
 
 def test_what_the_standard_library_writes_is_read() -> None:
     """A report made by Python's library gives the same as one by hand."""
-    report, returned = EmailMessage(), EmailMessage()
-    returned["Message-ID"] = "<m@x>"
-    report.add_header("Content-Type", "multipart/report", report_type="delivery-status", boundary="b")
-    text = (
-        f"Original-Envelope-Id: e\n\nAction: failed\nStatus: 5.0.0\n\n--b\nContent-Type: message/rfc822\n\n{returned}"
-    )
-    mail = report.as_string().rstrip() + f"\n\n--b\nContent-Type: message/delivery-status\n\n{text}\n--b--\n"
-    mail = mail.replace("report_type", "report-type")
-    assert read_bounce(mail.encode()) == Bounce("e", "m@x", "failed", "5.0.0", True)
+    groups = [Message(), Message()]
+    groups[0]["Original-Envelope-Id"], groups[1]["Action"], groups[1]["Status"] = "e", "failed", "5.0.0"
+    status, returned = Message(), EmailMessage()
+    status["Content-Type"], returned["Message-ID"] = "message/delivery-status", "<m@x>"
+    status.set_payload(groups)
+    report = MIMEMultipart("report", **{"report-type": "delivery-status"})
+    for part in (MIMEText("It failed."), status, MIMEMessage(returned)):
+        report.attach(part)
+    assert read_bounce(report.as_bytes()) == Bounce("e", "m@x", "failed", "5.0.0", True)
+
+
+def test_an_id_that_was_cut_is_none() -> None:
+    """Half an id in a cut report is not handed on as one."""
+    assert read_bounce(POSTFIX[: POSTFIX.index(b".0a1b2c3d")]) == replace(READ, original_message_id="")
 
 
 @settings(max_examples=300, deadline=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import random
 import subprocess
 import tracemalloc
 import zlib
@@ -137,6 +138,27 @@ def test_what_holds_no_xml_is_refused_in_one_sentence(data: bytes, sentence: str
     """Other content, broken layers, cut or followed by more, and layers within layers of their own kind."""
     with pytest.raises(BadMessage, match=sentence):
         opened(data)
+
+
+class Pieces(io.RawIOBase):
+    """A stream that gives just these pieces."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = iter(pieces)
+
+    def read(self, size: int = -1) -> bytes:
+        """The next one."""
+        return next(self.pieces, b"")
+
+
+@pytest.mark.parametrize("cut", [0, 1, 8])
+def test_what_follows_is_refused_wherever_the_pieces_end(cut: int) -> None:
+    """Gzip ends where a piece of the stream ends, or shortly before or after: what follows is seen all the same."""
+    data = gzip.compress(b"<" + random.Random(1).randbytes(5000))
+    head, tail = data[: len(data) - cut], data[len(data) - cut :]
+    open_content(Pieces(head, *([tail] if cut else [])), io.BytesIO(), limit=LIMIT)  # type: ignore[arg-type]
+    with pytest.raises(BadMessage, match="follows the compressed"):
+        open_content(Pieces(head, *([tail] if cut else []), b"x"), io.BytesIO(), limit=LIMIT)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("layer", [lambda xml: xml, gzip.compress, lambda xml: BASE64 + encodebytes(xml)])

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from kpr.errors import BadMessage
 from kpr.messages.ebxml.mime import SOAP_LIMIT, Entity, read_entity, read_head, write_entity
-from kpr.messages.ebxml.mime_stream import CHUNK
+from kpr.messages.ebxml.mime_stream import CHUNK, HEAD_LIMIT, decoded
 from kpr.messages.ebxml.names import SHA1, SHA256
 from kpr.security.certificates import Purpose
 from kpr.security.cms_write import envelop
@@ -231,6 +231,18 @@ def test_a_delimiter_across_two_chunks_is_found(size: int, shift: int) -> None:
     assert read(by_hand(b"<a/>", payload, "binary"), limit=LIMIT)[1] == payload
 
 
+@pytest.mark.parametrize("missing", range(320))
+def test_the_longest_delimiter_across_two_chunks_is_found(missing: int) -> None:
+    """A boundary of 200 signs with 100 blanks behind it is found wherever a chunk ends within it."""
+    boundary = b"b" * 200
+    mail = by_hand(b"<a/>", b"%", "binary", boundary=boundary).replace(b"--\r\n", b"--" + b" " * 100 + b"\r\n")
+    front, back = mail.split(b"%")
+    payload = bytes(CHUNK - len(front) - missing)
+    out = io.BytesIO()
+    read_entity(io.BytesIO(front + payload + back), out, limit=LIMIT)
+    assert out.getvalue() == payload
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=2000), st.integers(1, 200), st.sampled_from([b"\r\n", b"\n", b" \r\n", b"\r\n\r\n"]))
 def test_base64_is_read_in_lines_of_any_length(payload: bytes, columns: int, end: bytes) -> None:
@@ -431,6 +443,29 @@ def test_a_part_whose_head_never_ends_is_refused() -> None:
     source = Made(b"Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\n", b"X: y\r\n", 1 << 30)
     with pytest.raises(BadMessage, match="larger than 64 KiB"):
         read_entity(source, io.BytesIO(), limit=1 << 30)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("size", "taken"), [(HEAD_LIMIT, True), (HEAD_LIMIT + 1, False)])
+def test_a_head_has_a_limit_also_when_it_ends(size: int, taken: bool) -> None:
+    """64 KiB of head are read, and one byte more is not, although the empty line comes soon after."""
+    kind = b"\r\nContent-Type: text/xml\r\n"
+    mail = b"X: " + b"y" * (size - len(kind) - 3) + kind + b"\r\n<a/>"
+    with contextlib.nullcontext() if taken else pytest.raises(BadMessage, match="larger than 64 KiB"):
+        assert read(mail)[0].soap == b"<a/>"
+
+
+@pytest.mark.parametrize("pieces", [[b"PA==", b"PA=="], [b"PA=="] + [b"\r\n"] * 3 + [b"PDw8"], [b"PA==P"]])
+def test_nothing_may_follow_the_padding(pieces: list[bytes]) -> None:
+    """Two texts of base64 in a row are none, also when the pieces of the stream part them."""
+    with pytest.raises(BadMessage, match="not base64"):
+        list(decoded(iter(pieces), "base64"))
+
+
+def test_a_lone_id_without_brackets_is_one() -> None:
+    """Some programs leave the brackets out; half a pair of them is no id."""
+    head = b"In-Reply-To: first@x \r\nReferences: \r\nMessage-ID: <cut@x\r\nContent-Type: text/xml\r\n\r\n<a/>"
+    found = read(head)[0].head
+    assert (found.in_reply_to, found.references, found.message_id) == (("first@x",), (), "")
 
 
 def test_the_largest_head_and_mail_are_taken() -> None:

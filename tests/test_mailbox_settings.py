@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 import yaml
-from pydantic import Field
 
-import kpr.settings
 from kpr.errors import BadSettings
 from kpr.feedback.ident_mail import Mailbox
 from kpr.feedback.imap_mailbox import ImapMailbox
 from kpr.feedback.mailboxes import open_mailbox
 from kpr.settings import ImapMailboxSettings, MaildirSettings, Settings, load_settings
 from kpr.simulator import NewPlace, make_place
-from kpr.transports.amqp.settings import AmqpSettings
 from kpr.transports.edi.settings import (
     EdiSettings,
     FolderCarrierSettings,
@@ -25,7 +22,6 @@ from kpr.transports.edi.settings import (
     MailCarrierSettings,
     SftpCarrierSettings,
 )
-from kpr.transports.open import DirectorySettings
 
 SECRET = "hemmelig-æøå"
 IMAP: dict[str, Any] = {
@@ -42,12 +38,6 @@ MAIL: dict[str, Any] = {"kind": "edi", "carrier": {"kind": "mail", **SERVERS}}
 ODD = [SECRET, "12345", "true", "null", '{"a": 1}', "[1]", '"quoted"', "a__b", "%41", "'", " "]
 
 
-class _WithEdi(Settings):
-    transport: Annotated[DirectorySettings | AmqpSettings | EdiSettings, Field(discriminator="kind")] = (
-        DirectorySettings()
-    )
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A place made once; nobody may change it."""
@@ -57,9 +47,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(made: Path, tmp_path: Path) -> Path:
     """A copy of it that a test may change."""
-    monkeypatch.setattr(kpr.settings, "Settings", _WithEdi)
     shutil.copytree(made, tmp_path / "place")
     return tmp_path / "place"
 
@@ -195,6 +184,14 @@ def test_what_is_no_part_is_told_and_does_not_fall_over(folder: Path, carrier: o
     with pytest.raises(BadSettings) as told:
         load(folder, transport={"kind": "edi", "carrier": carrier})
     assert told.value.place.startswith("kpr.yaml: transport.edi.carrier")
+
+
+@pytest.mark.parametrize("part", ["mailbox", "transport", "keys", "vault", "source"])
+def test_a_word_for_a_whole_part_is_told(folder: Path, part: str) -> None:
+    """``mailbox: imap`` is a mistake that is named."""
+    with pytest.raises(BadSettings) as told:
+        load(folder, **{part: "imap"})
+    assert told.value.place.startswith(f"kpr.yaml: {part}")
 
 
 # -- passwords -------------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ class Over(StrEnum):
     DIRECTORY = "directory"
     AMQP10 = "amqp10"
     AMQP091 = "amqp091"
+    MAIL = "mail"
+    SFTP = "sftp"
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +30,7 @@ def demo(
     ),
     persons: Annotated[int, typer.Option(min=50, max=20_000)] = 600,
     over: Annotated[
-        Over, typer.Option(help="Hvordan meldingene reiser: en mappe, eller en RabbitMQ som startes for demoen.")
+        Over, typer.Option(help="Hvordan meldingene reiser: en mappe, eller tjenere som startes for demoen.")
     ] = Over.DIRECTORY,
     plain: Annotated[bool, typer.Option("--plain", help="Uten Prefect, bare stegene.")] = False,
 ) -> None:

@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ class Dovecot(OwnServer):
             )
         port, self.tls_port = free_ports(2)
         super().__init__(folder, port)
+        _demand_usable(self.folder)
         self._program, self._unpacked = program, _unpacked(program)
         self.ca_file = self.folder / "ca.pem"
         self._keys, self._tls = _own_keys(self.folder, self.ca_file, keys), tls
@@ -98,6 +100,10 @@ class Dovecot(OwnServer):
     def maildir(self, user: str) -> Path:
         """The folder of a user's mail."""
         return self.folder / "mail" / user
+
+    def waiting(self, user: str) -> int:
+        """How many mails lie in the user's inbox."""
+        return sum(len(list((self.maildir(user) / part).glob("*"))) for part in ("new", "cur"))
 
     def deliver(self, user: str, raw: bytes, folder: str = "") -> None:
         """Put a mail into a mailbox, as a receiver of mail does."""
@@ -142,6 +148,18 @@ class Dovecot(OwnServer):
         )
 
 
+def _demand_usable(folder: Path) -> None:
+    """Its sockets' names may have about a hundred bytes, and who is not root must get there."""
+    above = [path.stat() for path in folder.parents]
+    closed = [one for one in above if not one.st_mode & (0o100 if one.st_uid == mail_owner()[0] else 0o001)]
+    if closed or len(os.fsencode(folder)) > 70:
+        raise BadSettings(
+            "Dovecot cannot use this folder: its name is too long, or it lies where only root may go.",
+            place=folder.name,
+            remedy="Use mail_folder(), or another folder.",
+        )
+
+
 def _own_keys(folder: Path, ca_file: Path, keys: tuple[Path, Path] | None) -> tuple[Path, Path]:
     """A pair for localhost, or copies of those that were given: where they lie, the server may not look."""
     if keys is None:
@@ -175,6 +193,10 @@ class SmtpReceiver(OwnServer):
         size_limit: int | None = None,
         dsn: bool = True,
     ) -> None:
+        if find_spec("aiosmtpd") is None:
+            raise BadSettings(
+                "aiosmtpd is not installed.", place="aiosmtpd", remedy="Run: pip install aiosmtpd (it is in kpr[dev])."
+            )
         super().__init__(folder, free_ports(1)[0])
         self.ca_file = self.folder / "ca.pem"
         certificate, key = _own_keys(self.folder, self.ca_file, keys)

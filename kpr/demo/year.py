@@ -14,7 +14,7 @@ from kpr.calendar import OSLO
 from kpr.checks.rules import findings
 from kpr.cli.output import out
 from kpr.clock import set_file_clock
-from kpr.demo.broker import Broker, give_bus
+from kpr.demo.routes import Route, open_route
 from kpr.demo.runner import Flows, Runner, Steps, prepare_prefect
 from kpr.errors import Blocked, KprError, Locked
 from kpr.log import configure_logs
@@ -23,7 +23,6 @@ from kpr.registry.settings import load_register_settings
 from kpr.registry.view import view_page
 from kpr.report.page import findings_page, place_texts, status_page
 from kpr.simulator import NewPlace, make_place
-from kpr.simulator_bus import SimulatedBus
 from kpr.steps.check import Checked, run_check
 from kpr.steps.extract import read_extract
 from kpr.steps.status import Status, status
@@ -58,10 +57,11 @@ class Demo:
         persons: int,
         runner: Runner,
         marked: tuple[str, ...] = (),
-        bus: SimulatedBus | None = None,
+        route: Route | None = None,
     ) -> None:
         self.folder, self.persons, self.runner, self.marked = folder, persons, runner, marked
-        self.settings = make_place(folder, NewPlace(clock=True, bus=bus))
+        route = route or Route()
+        self.settings = make_place(folder, NewPlace(clock=True, bus=route.bus, edi=route.edi))
         self._make_scenario()
         self.register = Register(load_register_settings(folder / "register" / "register.yaml"))
         self.now = datetime(2021, 1, 4, 9, tzinfo=OSLO)
@@ -181,7 +181,8 @@ class Demo:
         self.tell()
 
     def finish(self) -> None:
-        """Leave pages to look at."""
+        """Leave pages to look at. Our last acknowledgments reach the register, where there are such."""
+        self.register.step(self.now)
         now = self._status()
         page = status_page(now, "Eksempel kommune, rapporteringsår 2020", f"Laget {self.now:%d.%m.%Y}.")
         (self.folder / "status.html").write_text(page, encoding="utf-8")
@@ -209,37 +210,30 @@ _SCENES: tuple[tuple[str, Callable[[Demo], None]], ...] = (
 def run_demo(folder: Path, *, persons: int, with_prefect: bool, over: str = "directory") -> None:
     """Play the year in ``folder`` (a former demo there is replaced), and say what was left to look at.
 
-    ``over``: ``directory``, or a dialect of AMQP, for which a RabbitMQ is started in the folder and stopped again.
+    ``over``: ``directory``, or another route of ``routes.py``, whose servers are started and stopped again.
     """
     configure_logs(level=logging.WARNING)  # the story is told on the terminal; logs would talk over it
     folder = folder.resolve()
     _clear(folder)
-    if over == "directory":
-        _play(folder, persons, with_prefect)
-        return
-    out.print("Starter en RabbitMQ bare for demoen (noen sekunder) …")
-    with Broker(folder / "broker") as broker:
-        bus = give_bus(broker, over)
-        out.print(f"Meldingene går over RabbitMQ {'.'.join(map(str, broker.version))}, dialekt {over}, med TLS.")
-        _play(folder, persons, with_prefect, bus)
-        _demand_empty(broker, bus)
+    if over != "directory":
+        out.print("Starter tjenere bare for demoen (noen sekunder) …")
+    with open_route(over, folder) as route:
+        if route.told:
+            out.print(route.told)
+        _play(folder, persons, with_prefect, route)
+        if left := route.left():
+            raise KprError(f"Demoen etterlot meldinger som ingen har hentet: {left}")
+        if route.told:
+            out.print("Alt som ble sendt, er hentet: ingenting venter hos tjenerne.")
 
 
-def _demand_empty(broker: Broker, bus: SimulatedBus) -> None:
-    """Everything was read: nothing waits, and nothing was dead-lettered."""
-    waiting = {queue: count for queue in bus.queues() if (count := broker.depth(queue))}
-    if waiting:
-        raise KprError(f"Demoen etterlot meldinger på køene: {waiting}")
-    out.print("Alle køene er tomme.")
-
-
-def _play(folder: Path, persons: int, with_prefect: bool, bus: SimulatedBus | None = None) -> None:
+def _play(folder: Path, persons: int, with_prefect: bool, route: Route) -> None:
     runner: Runner = Steps()
     if with_prefect:
         prepare_prefect(folder / "prefect")
         out.print("Starter Prefect (noen sekunder) …")
         runner = Flows()
-    end = Demo(folder, persons, runner, bus=bus).play()
+    end = Demo(folder, persons, runner, route=route).play()
     if end.state != "ACCEPTED":
         raise KprError(f"Demoen endte i {end.state}, ikke i ACCEPTED.")
     out.print("\n[bold green]Året er godtatt.[/] Se på:")

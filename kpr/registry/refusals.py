@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
@@ -41,7 +41,7 @@ class Refusals:
     transport: Transport
     vault: Vault
     state: RegisterState
-    packagings: Mapping[str, Packaging]
+    packagings: Mapping[str, Packaging] = field(default_factory=dict)
 
     def refuse(self, received: Received, why: BadInput, now: datetime) -> None:
         """A message that the register cannot use."""

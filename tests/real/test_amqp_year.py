@@ -16,6 +16,7 @@ from place import Place
 
 from kpr.address_book import load_address_book
 from kpr.demo.broker import Broker
+from kpr.demo.routes import Route
 from kpr.demo.runner import Steps
 from kpr.demo.year import Demo
 from kpr.errors import TransportRefused
@@ -79,7 +80,7 @@ def end_of_the_register(made: Place) -> AmqpTransport:
 
 def test_a_year_ends_accepted_and_leaves_no_message(tmp_path: Path, broker: Broker, bus: SimulatedBus) -> None:
     """The demo's year, rejection and correction included, ends accepted; every queue is empty; the broker saw nobody."""
-    demo = Demo(tmp_path / "year", 60, Steps(), marked=CANARIES, bus=bus)
+    demo = Demo(tmp_path / "year", 60, Steps(), marked=CANARIES, route=Route(bus=bus))
     assert demo.play().state == "ACCEPTED"
     assert waiting(broker, bus) == {}
     seen = b"".join(path.read_bytes() for path in broker.folder.rglob("*") if path.is_file())

@@ -129,7 +129,7 @@ def test_another_program_reads_and_writes(server: FtpsServer) -> None:
     data = os.urandom(BIG)
     with (
         carrier_to(server) as ours,
-        ftplib.FTP_TLS(context=ssl.create_default_context(cafile=ours_ca(server))) as client,
+        ftplib.FTP_TLS(context=ssl.create_default_context(cafile=server.authority.file)) as client,
     ):
         put(ours, data, NAME)
         client.connect("localhost", server.port)
@@ -144,11 +144,6 @@ def test_another_program_reads_and_writes(server: FtpsServer) -> None:
         assert waiting(ours) == []
         client.rename("inbox/svar.mime.tmp", "inbox/svar.mime")
         assert taken(ours) == {"svar.mime": data}
-
-
-def ours_ca(server: FtpsServer) -> Path:
-    """The authority that we trust."""
-    return server.authority.file
 
 
 # -- lines are cut -----------------------------------------------------------------------------------------------------
@@ -185,13 +180,15 @@ COMMAND_CUTS: list[tuple[Direction, int]] = [
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """The bytes of an undisturbed delivery of 3 MB, on each line and in each direction."""
-    with pytest.MonkeyPatch.context() as patch:
-        with over_a_network(tmp_path_factory.mktemp("ftps"), patch) as (_, ours, commands, data):
-            put(ours, bytes(3_000_000), NAME)
-            lines = {"commands": commands, "data": data}
-            return {
-                f"{name} {way}": getattr(line, f"bytes_{way}") for name, line in lines.items() for way in ("up", "down")
-            }
+    with contextlib.ExitStack() as ends:
+        patch = ends.enter_context(pytest.MonkeyPatch.context())
+        folder = tmp_path_factory.mktemp("ftps")
+        _, ours, commands, data = ends.enter_context(over_a_network(folder, patch))
+        put(ours, bytes(3_000_000), NAME)
+        lines = {"commands": commands, "data": data}
+        return {
+            f"{name} {way}": getattr(line, f"bytes_{way}") for name, line in lines.items() for way in ("up", "down")
+        }
 
 
 @pytest.mark.parametrize(
@@ -353,8 +350,8 @@ def test_a_server_killed_while_we_read(tmp_path: Path, monkeypatch: pytest.Monke
 # -- who the server is -------------------------------------------------------------------------------------------------
 
 
-def seen_commands(server: FtpsServer, changes: dict[str, Any], condition: str) -> None:
-    """Refused, and nothing was written."""
+def refused_with_nothing_written(server: FtpsServer, changes: dict[str, Any], condition: str) -> None:
+    """A carrier with these settings is refused, and nothing was written."""
     refused(FtpsCarrier(server.settings(**changes)), condition)
     assert files_in(server.root) == {}
 
@@ -362,25 +359,23 @@ def seen_commands(server: FtpsServer, changes: dict[str, Any], condition: str) -
 @pytest.mark.parametrize("implicit", [False, True])
 def test_an_expired_certificate_is_refused(tmp_path: Path, implicit: bool) -> None:
     """A certificate of yesterday is a refusal before the login."""
-    certificate = str(Authority(tmp_path, "own").issue(days=-1))
     authority = Authority(tmp_path, "own")
-    authority = Authority(tmp_path, "own2")
     certificate = str(authority.issue(days=-1))
     with running_ftps(tmp_path, certificate=certificate, implicit=implicit) as server:
-        seen_commands(server, {"ca_file": authority.file}, "ftps:tls")
+        refused_with_nothing_written(server, {"ca_file": authority.file}, "ftps:tls")
 
 
 def test_an_unknown_authority_is_refused(server: FtpsServer, tmp_path: Path) -> None:
     """A certificate of an authority that we do not trust is a refusal, and so it is with the machine's own list."""
-    seen_commands(server, {"ca_file": Authority(tmp_path, "other").file}, "ftps:tls")
-    seen_commands(server, {"ca_file": None}, "ftps:tls")
+    refused_with_nothing_written(server, {"ca_file": Authority(tmp_path, "other").file}, "ftps:tls")
+    refused_with_nothing_written(server, {"ca_file": None}, "ftps:tls")
 
 
 def test_another_host_name_is_refused(tmp_path: Path) -> None:
     """A good certificate of another host is a refusal."""
     authority = Authority(tmp_path, "own")
     with running_ftps(tmp_path, certificate=str(authority.issue("ftp.example.org"))) as server:
-        seen_commands(server, {"ca_file": authority.file}, "ftps:tls")
+        refused_with_nothing_written(server, {"ca_file": authority.file}, "ftps:tls")
 
 
 def test_an_old_tls_is_refused(tmp_path: Path) -> None:
@@ -395,7 +390,7 @@ def test_an_old_tls_is_refused(tmp_path: Path) -> None:
 def test_a_server_without_tls_gets_no_password(tmp_path: Path, security: str) -> None:
     """A server that knows no TLS is a refusal; what it heard holds no login."""
     with running_ftps(tmp_path, plain=True) as server, FaultProxy("127.0.0.1", server.port) as proxy:
-        seen_commands(server, {"port": proxy.port, "security": security}, r"ftps:(no-)?tls")
+        refused_with_nothing_written(server, {"port": proxy.port, "security": security}, r"ftps:(no-)?tls")
         assert security == "tls" or proxy.bytes_up == 2 * len("AUTH TLS\r\n")
 
 
@@ -415,7 +410,7 @@ def test_without_tls_on_this_machine_alone(tmp_path: Path) -> None:
 def test_a_server_that_encrypts_no_data_is_refused(tmp_path: Path, unknown: list[str]) -> None:
     """A server whose data connections are not encrypted gets nothing, although the login is."""
     with running_ftps(tmp_path, unknown=unknown, optional=True) as server:
-        seen_commands(server, {}, "ftps:no-tls")
+        refused_with_nothing_written(server, {}, "ftps:no-tls")
 
 
 # -- who we are --------------------------------------------------------------------------------------------------------
@@ -424,7 +419,7 @@ def test_a_server_that_encrypts_no_data_is_refused(tmp_path: Path, unknown: list
 @pytest.mark.parametrize("changes", [{"password": "galt"}, {"username": "ingen-slik"}])
 def test_a_login_that_is_not_accepted(server: FtpsServer, changes: dict[str, str]) -> None:
     """A wrong password or user is for a person to mend."""
-    seen_commands(server, changes, "ftps:login-refused")
+    refused_with_nothing_written(server, changes, "ftps:login-refused")
 
 
 def test_files_of_no_use_are_bad_settings(server: FtpsServer, tmp_path: Path) -> None:
@@ -475,7 +470,8 @@ def test_a_server_that_has_no_room(tmp_path: Path, reply: str, condition: str, a
 def test_a_full_disk_may_pass(server: FtpsServer, room: int) -> None:
     """Without room, were it for the last thousand bytes, it is a matter of waiting; with room the parcel is whole, once."""
     payload = os.urandom(5_000_000)
-    with carrier_to(server) as ours:
+    # pyftpdlib answers nothing when it cannot write what came over TLS: so it is found out by waiting.
+    with carrier_to(server, timeout_seconds=3) as ours:
         server.limit_file_size(room)
         with pytest.raises(TransportError) as told:
             put(ours, payload, NAME)
@@ -513,7 +509,7 @@ def test_missing_rights_are_told(
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     """Where we may not make the folders somebody else must."""
     with running_ftps(tmp_path, perm="elradfw") as server:
-        seen_commands(server, {}, "ftps:no-such-folder")
+        refused_with_nothing_written(server, {}, "ftps:no-such-folder")
 
 
 @pytest.mark.parametrize("missing", ["SIZE", "STOR", "RNFR", "TYPE"])
@@ -529,6 +525,14 @@ def test_a_server_that_cannot_continue(tmp_path: Path) -> None:
     """A server that knows no REST still gets the whole file over a part that was left."""
     payload = os.urandom(3_000_000)
     with running_ftps(tmp_path, unknown=["REST"]) as server, carrier_to(server) as ours:
+        server.lay(PART, payload[:2_000_000])
+        demand_whole(ours, server, payload)
+
+
+def test_a_server_that_gives_no_file_to_read(tmp_path: Path) -> None:
+    """A letter box that nobody may read from gets the whole file over a part that was left, too."""
+    payload = os.urandom(3_000_000)
+    with running_ftps(tmp_path, perm="elwfm") as server, carrier_to(server) as ours:
         server.lay(PART, payload[:2_000_000])
         demand_whole(ours, server, payload)
 

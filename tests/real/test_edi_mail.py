@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import logging
+import os
+import socket
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -29,7 +31,8 @@ from mail_servers import (
     server_keys,
 )
 
-from kpr.errors import TransportError, TransportRefused
+from kpr.demo.mail_servers import Dovecot, find_dovecot, mail_folder
+from kpr.errors import BadSettings, TransportError, TransportRefused
 from kpr.transports.edi.carrier import Label
 from kpr.transports.edi.imap import ImapBox
 from kpr.transports.edi.imap_line import PIECE
@@ -503,6 +506,25 @@ def test_a_line_that_breaks_while_reading_goes_on_where_it_was(post: Post, n_byt
     assert look(post.dovecot, user) == {}
 
 
+def test_a_line_that_says_nothing_more_is_given_up(post: Post, plain: Any) -> None:
+    """Nobody hangs up, and nothing comes: after the time in the settings, a fault that may pass."""
+    how, proxy = plain
+    proxy.black_hole()
+    with pytest.raises(TransportError, match="mail:away"):
+        send(post, "user0", timeout_seconds=0.5, **how)
+    user = post.user()
+    post.dovecot.deliver(user, SMALL)
+    with FaultProxy("127.0.0.1", post.dovecot.tls_port) as line:
+        box = post.box(user, port=line.port, timeout_seconds=1)
+        [arrived] = box.waiting()
+        line.black_hole()
+        with pytest.raises(TransportError, match="mail:away"):
+            arrived.open().read()
+        line.heal()
+        assert arrived.open().read() == SMALL
+        box.close()
+
+
 def test_a_line_that_stays_broken_is_told_and_nothing_is_lost(post: Post) -> None:
     """The mail that was being read waits for the next round, unseen."""
     user, raw = post.user(), b"Subject: x\r\n\r\n" + bytes(range(33, 127)) * 100_000
@@ -711,6 +733,42 @@ def test_a_server_that_quotes_what_others_count_is_understood(post: Post) -> Non
         assert (arrived.name, arrived.size, arrived.open().read()) == ("5.1", 3, b"abc")
         assert arrived.received_at.isoformat() == "1996-07-17T09:44:25+00:00"
         box.close()
+
+
+def test_a_folder_that_dovecot_cannot_use_is_told_before_it_starts() -> None:
+    """A name too long for its sockets, or a place where it may not go; it would start, and answer nobody."""
+    if find_dovecot() is None:
+        pytest.skip("Dovecot is not here (sh scripts/dovecot, or KPR_DOVECOT)")
+    with mail_folder() as folder:
+        (folder / "closed").mkdir(mode=0o000)
+        for place in (folder / ("x" * 80), folder / "closed" / "x"):
+            if os.geteuid() == 0 or "closed" not in place.parts:
+                with pytest.raises(BadSettings, match="cannot use this folder"):
+                    Dovecot(place, {})
+
+
+def has_ended(group: int) -> bool:
+    """Whether a process group is gone, once somebody has had the time to bury its dead."""
+    for _ in range(200):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_servers_that_were_stopped_are_gone() -> None:
+    """Neither port answers any more, no process of them is left, and the folder is away."""
+    with running_post() as own:
+        servers = own.dovecot, own.smtp
+        groups = [server._process.pid for server in servers if server._process]
+        assert len(groups) == 2
+    for server, group in zip(servers, groups, strict=True):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", server.port)).close()
+        assert has_ended(group)
+        assert not server.folder.exists()
 
 
 # -- nothing of a mail is shown --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from kpr.errors import BadMessage
-from kpr.messages.ebxml.mime_head import Fields, addresses, bare_id, read_fields
+from kpr.messages.ebxml.mime_head import Fields, addresses, read_fields
 from kpr.messages.ebxml.mime_stream import MimeStream, decoded
 
 #: How much of a mail is looked at, and of one of its parts.
@@ -85,24 +85,28 @@ def _is_from_daemon(fields: Fields) -> bool:
 
 
 def _from_report(stream: MimeStream, boundary: bytes) -> Bounce | None:
-    report: list[Fields] = []
-    returned = Fields()
+    groups: list[Fields] = []
+    returned = ""
     for kind, content in _parts(stream, boundary):
-        if kind in _REPORT and not report:
-            report = [_fields(group) for group in _EMPTY_LINE.split(content.strip())]
-        elif kind in _RETURNED and not returned.items:
-            returned = _fields(_EMPTY_LINE.split(content.lstrip(), 1)[0])
-    if not report and not returned.items:
+        if kind in _REPORT and not groups:
+            groups = [_fields(group) for group in _EMPTY_LINE.split(content.strip())]
+        elif kind in _RETURNED and not returned:
+            returned = next(_message_ids(_EMPTY_LINE.split(content.lstrip(), 1)[0]), "")
+    if not groups and not returned:
         return None
-    recipient = _worst(report[1:])
+    recipient = _worst(groups[1:])
     action, status = _action(recipient), _status(recipient.first("status"))
     return Bounce(
-        original_envelope_id=report[0].first("original-envelope-id") if report else "",
-        original_message_id=bare_id(returned.first("message-id")),
+        original_envelope_id=groups[0].first("original-envelope-id") if groups else "",
+        original_message_id=returned,
         action=action,
         status=status,
         permanent=action == "failed" and status.startswith("5"),
     )
+
+
+def _message_ids(text: bytes) -> Iterator[str]:
+    return (found.group(1).decode("utf-8", "replace") for found in _MESSAGE_ID.finditer(text))
 
 
 def _fields(raw: bytes) -> Fields:
@@ -146,9 +150,8 @@ def _action(group: Fields) -> str:
 
 def _from_text(text: bytes) -> Bounce:
     """The last Message-ID in the text is that of the mail that came back; an attempt is not given up for this."""
-    ids = _MESSAGE_ID.findall(text)
     return Bounce(
-        original_message_id=ids[-1].decode("utf-8", "replace") if ids else "",
+        original_message_id=["", *_message_ids(text)][-1],
         status=_status(text.decode("utf-8", "replace")),
     )
 

@@ -128,9 +128,11 @@ def mail_head(fields: Fields) -> MailHead:
 
 
 def bare_id(text: str) -> str:
-    """An id without the brackets around it."""
+    """An id without the brackets around it; empty when only one of them is there, for then it was cut."""
     found = _BRACKETED.search(text)
-    return found.group(1) if found else text.strip()
+    if found:
+        return found.group(1)
+    return "" if "<" in text or ">" in text else text.strip()
 
 
 def _ids(text: str) -> tuple[str, ...]:

@@ -68,8 +68,8 @@ class MimeStream:
         """The content up to the next delimiter line, which is taken too; sets ``closed``."""
         mark, skip = b"\n--" + boundary, 1
         while (line := self._delimiter(mark, rb"\r?\n")) is None:
-            # Handed on: all but what may be the start of a delimiter, and the CR before it.
-            cut = len(self._buffer) - len(mark) - _DELIMITER_REST - 1
+            # Handed on: all but what may be the CR before a delimiter, and the delimiter up to its LF.
+            cut = len(self._buffer) - len(mark) - _DELIMITER_REST
             if cut > skip:
                 yield self._buffer[skip:cut]
                 self._buffer, skip = self._buffer[cut:], 0
@@ -77,6 +77,7 @@ class MimeStream:
                 line = self._delimiter(mark, rb"\r?\Z")
                 break
         if line is None:
+            yield self._buffer[skip:]  # a report that was cut is still worth reading
             raise BadMessage("The mail ends before its last boundary.", remedy="Ask for it again.")
         yield self._buffer[skip : line.start()].removesuffix(b"\r")
         self.closed = line.group(1) is not None

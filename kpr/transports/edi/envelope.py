@@ -7,7 +7,7 @@ gets an empty envelope, and is set aside by whoever tries to open it.
 from __future__ import annotations
 
 from kpr.errors import BadMessage
-from kpr.messages.ebxml.mail_report import Bounce, read_bounce
+from kpr.messages.ebxml.mail_report import LOOKED_AT, Bounce, read_bounce
 from kpr.messages.ebxml.mime import Entity, read_entity
 from kpr.messages.ebxml.model import Soap, SoapKind
 from kpr.messages.ebxml.names import ACKNOWLEDGMENT, MESSAGE_ERROR
@@ -19,9 +19,6 @@ from kpr.transports.seam import Envelope, Fault
 #: Message types that are the transport's own; never answered, and sent anew whenever they are due.
 SIGNALS = frozenset({ACKNOWLEDGMENT, MESSAGE_ERROR, "Fault", "Bounce"})
 
-#: A bounce is a small mail; nothing larger is looked at as one.
-_BOUNCE_LIMIT = 1 << 20
-
 _UUID = 36
 _NOBODY = Envelope("", "", "", "", None)
 
@@ -30,7 +27,7 @@ def read_envelope(arrived: Arrived, limit: int) -> Envelope:
     """What stands on a parcel; ``limit`` is the size that was agreed, in bytes."""
     try:
         with arrived.open() as raw:
-            bounce = read_bounce(raw.read()) if arrived.size <= _BOUNCE_LIMIT else None
+            bounce = read_bounce(raw.read(LOOKED_AT))
         if bounce is not None:
             return _of_bounce(bounce)
         with arrived.open() as raw:
@@ -76,7 +73,13 @@ def _fault(entity: Entity, soap: Soap) -> Fault | None:
     return Fault(f"ebxml:{first.code}", soap.header.ref_to_message_id, first.description)
 
 
+#: What a report says of a mail that was not delivered (RFC 3464 s. 2.3.3); some mail servers say nothing.
+_RETURNED = ("failed", "unknown", "")
+
+
 def _of_bounce(bounce: Bounce) -> Envelope:
+    if bounce.action not in _RETURNED:  # "delayed" and "delivered" are news, and nothing to mend
+        return Envelope("", "Bounce", "", "", None)
     named = (bounce.original_envelope_id, bounce.original_message_id)
     original = next((found for each in named if (found := message_of(each))), "")
     return Envelope("", "Bounce", "", "", None, fault=Fault(f"mail:{bounce.status or 'returned'}", original[:_UUID]))

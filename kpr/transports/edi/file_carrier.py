@@ -6,6 +6,7 @@ We write ``outbox/<name>.mime.part`` and rename it to ``outbox/<name>.mime`` whe
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 from collections.abc import Generator, Iterable, Iterator
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import BinaryIO
 
-from kpr.errors import TransportError
+from kpr.errors import TransportError, TransportRefused
 from kpr.transports.edi.carrier import Label
 from kpr.transports.edi.files import PART, PIECE, SUFFIX, Files, is_whole, numbered, own_file
 from kpr.transports.edi.outcomes import carrier_error
@@ -112,8 +113,11 @@ class FileCarrier:
         held = self._files.size(part) or 0
         start = body.tell() if body.seekable() else None
         if start is not None and _WORTH_RESUMING <= held <= size:
-            if self._resume(part, body, size, held):
-                return
+            # A server may be unable to go on with a file, or give us none to read: then all of it goes anew.
+            with contextlib.suppress(TransportRefused):
+                if self._resume(part, body, size, held):
+                    return
+            self._files.connect()
             body.seek(start)
         self._files.write(part, self._pieces(body, size))
         if self._files.size(part) != size:
@@ -125,7 +129,11 @@ class FileCarrier:
         for piece in self._pieces(body, held):
             ours.update(piece)
             tail = (tail + piece)[-_TAIL:]
-        if b"".join(self._files.read(part, held - len(tail))) != tail:
+        try:
+            theirs_ends = b"".join(self._files.read(part, held - len(tail)))
+        except TransportError:
+            return False
+        if theirs_ends != tail:
             return False
         self._files.write(part, _hashed(self._pieces(body, size - held), ours), held)
         theirs = hashlib.sha256()

@@ -96,11 +96,11 @@ class ImapLine:
         try:
             return self._ask(method, words)
         except _GONE:
-            self.close()
+            self._forget()
         try:
             return self._ask(method, words)
         except _GONE:
-            self.close()
+            self._forget()
             raise mail_error("away") from None
 
     def _ask(self, method: str, words: tuple[str, ...]) -> tuple[str, list[object]]:
@@ -110,16 +110,21 @@ class ImapLine:
         except _GONE:
             raise
         except _NONSENSE:
-            self.close()
+            self._forget()
             raise mail_error("protocol") from None
         return str(status), list(data)
 
     def close(self) -> None:
         """Say goodbye, where there is still somebody to say it to."""
+        if self._client is not None:
+            with contextlib.suppress(*_GONE, *_NONSENSE):
+                self._client.logout()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Without a goodbye: on a line that hangs it would take as long again."""
         client, self._client = self._client, None
         if client is not None:
-            with contextlib.suppress(*_GONE, *_NONSENSE):
-                client.logout()
             _drop(client)
 
     # -- opening ----------------------------------------------------------------------------------------------------
