@@ -231,3 +231,36 @@ def test_production_must_name_the_years_receiver(kpr: Run, tmp_path: Path) -> No
     spoil(made.settings, b'trust: {revocation: "off"}', b"trust: {roots: keys/roots.pem}")
     code, _, errors = kpr("status", "--settings", made.settings)
     assert (code, "134197" in errors) == (2, True)
+
+
+def test_feedback_seen_writes_down_who_saw_the_mail(kpr: Run, tmp_path: Path) -> None:
+    """``kpr feedback seen`` takes a named person's word, and says what to do now."""
+    place = Place(tmp_path, [{"type": "ident", "no_mail": True}])
+    place.report()
+    place.exchange()
+    code, said, _ = kpr("feedback", "seen", "--ok", "--by", "rolle B", "--settings", place.settings)
+    assert code == 0
+    assert "FEEDBACK_OK" in said
+    assert "Innsendingen er godtatt" in said.replace("\n", " ")
+
+
+def test_feedback_seen_needs_to_know_what_the_mail_said(kpr: Run, tmp_path: Path) -> None:
+    """Without ``--ok`` or ``--faults`` nothing is assumed."""
+    place = Place(tmp_path)
+    place.report()
+    code, _, errors = kpr("feedback", "seen", "--by", "rolle B", "--settings", place.settings)
+    assert code == 2
+    assert "--faults" in errors
+    assert place.status().lines[1].state == "SENT"
+
+
+def test_feedback_add_of_a_file_that_is_no_mail_of_the_register_gives_code_2(kpr: Run, tmp_path: Path) -> None:
+    """The file is named, with the remedy, and nothing of it is shown."""
+    place = Place(tmp_path / "place")
+    place.report()
+    file = tmp_path / "brev.eml"
+    file.write_text("From: noen@example.com\n\nhemmelig innhold\n", encoding="utf-8")
+    code, said, errors = kpr("feedback", "add", file, "--by", "rolle B", "--settings", place.settings)
+    assert code == 2
+    assert "brev.eml" in errors
+    assert "hemmelig" not in said + errors
