@@ -11,6 +11,7 @@ from typing import Any
 
 from kpr.demo.broker import Broker, give_bus
 from kpr.demo.mail_servers import Dovecot, SmtpReceiver, mail_folder
+from kpr.demo.own_server import OwnServer
 from kpr.demo.ssh_server import SshServer
 from kpr.simulator_bus import SimulatedBus
 from kpr.simulator_edi import FEEDBACK_ADDRESS, MUNICIPALITY_ADDRESS, REGISTER_ADDRESS, SimulatedEdi
@@ -18,12 +19,17 @@ from kpr.simulator_edi import FEEDBACK_ADDRESS, MUNICIPALITY_ADDRESS, REGISTER_A
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way. ``told`` says what runs; ``left`` counts what still waits somewhere, by the name of the place."""
+    """One way. ``told`` says what runs; ``left`` counts what still waits somewhere, by the name of the place.
+
+    ``folder`` is where the servers keep what they hold.
+    """
 
     told: str = ""
     bus: SimulatedBus | None = None
     edi: SimulatedEdi | None = None
     left: Callable[[], dict[str, int]] = dict
+    servers: tuple[OwnServer, ...] = ()
+    folder: Path | None = None
 
 
 @contextmanager
@@ -64,6 +70,8 @@ def _mail(folder: Path) -> Iterator[Route]:
             "Meldingene går som ebXML over SMTP (STARTTLS), og hentes med IMAP (TLS) hos Dovecot.",
             edi=edi_by_mail(folder, dovecot, smtp, users, hands_in),
             left=lambda: {user: count for user in users if (count := dovecot.waiting(user))},
+            servers=(dovecot, smtp),
+            folder=place,
         )
 
 
@@ -112,6 +120,8 @@ def _sftp(folder: Path) -> Iterator[Route]:
             left=lambda: {
                 name: count for name in _SFTP_INBOXES if (count := len(list((server.files / name).glob("*.mime"))))
             },
+            servers=(server,),
+            folder=place,
         )
 
 
