@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -73,7 +73,7 @@ class CarrierContract:
     def test_a_name_that_is_no_file_name_is_refused(self, place: Place, carrier: FileCarrier, name: str) -> None:
         """Nothing is written for a label whose name could be a path, or anything but a plain name."""
         with pytest.raises(TransportRefused, match="bad-name"):
-            carrier.put(label("x").__class__(name, "", "", "", "", "", label().sent_at), io.BytesIO(b"x"), 1)
+            carrier.put(replace(label(), name=name), io.BytesIO(b"x"), 1)
         assert files_in(place.root) == {}
 
     def test_a_body_that_is_too_short_is_not_delivered(self, place: Place, carrier: FileCarrier) -> None:
@@ -211,8 +211,7 @@ class CarrierContract:
 
     def test_strange_names(self, place: Place, carrier: FileCarrier) -> None:
         """Blanks and Norwegian letters are names; line breaks and bytes that are no UTF-8 are left, and hide nobody else."""
-        good = ["a b c.mime", "æøå.xml", "UPPER", "-rf.mime", "a;b&c.mime", "..x"[1:] + ".mime", "noe.reason"]
-        good = [name for name in good if not name.startswith(".")]
+        good = ["a b c.mime", "æøå.xml", "UPPER", "-rf.mime", "a;b&c.mime", "noe.reason"]
         for name in good:
             place.lay(f"inbox/{name}", name.encode())
         bad = [

@@ -24,17 +24,12 @@ from typing import Any
 
 import paramiko
 
+from kpr.demo.ssh_server import find_sshd
 from kpr.transports.edi.settings import SftpCarrierSettings
 
 _UNPACKED = Path(__file__).resolve().parents[1] / ".venv" / "sshd" / "usr"
 #: Who the server is, and whom it lets in.
 USER = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
-
-
-def find_sshd() -> Path | None:
-    """The server's program: KPR_SSHD, the usual place, or where scripts/sshd has put it."""
-    places = (os.environ.get("KPR_SSHD"), "/usr/sbin/sshd", _UNPACKED / "sbin" / "sshd")
-    return next((Path(place) for place in places if place and Path(place).is_file()), None)
 
 
 def find_client(name: str) -> str | None:
@@ -51,6 +46,8 @@ class SftpServer:
     #: Words for sftp-server: ["-R"] refuses every write.
     options: list[str] = field(default_factory=list)
     subsystem: bool = True
+    #: The kind of a second host key, if it has one.
+    second_key: str = ""
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
@@ -58,14 +55,19 @@ class SftpServer:
         self.root = self.folder / "files"
         self.root.mkdir()
         self.new_host_key()
+        if self.second_key:
+            keygen(self.second_key, self.folder / "second_key")
         keygen("ed25519", self.folder / "user_key")
+        # Copies, because a checkout in somebody's home cannot be reached by another user.
+        for file in (self.program, *_UNPACKED.parent.glob("**/libwrap.so*")):
+            shutil.copy(file, self.folder)
         shutil.copy(self.folder / "user_key.pub", self.folder / "authorized_keys")
         self.port = free_port()
 
     def new_host_key(self, kind: str = "ed25519") -> None:
         """A host key; the one before, if any, is gone."""
-        for old in self.folder.glob("host_key*"):
-            old.unlink()
+        for old in ("host_key", "host_key.pub"):
+            (self.folder / old).unlink(missing_ok=True)
         keygen(kind, self.folder / "host_key")
 
     @property
@@ -101,11 +103,12 @@ class SftpServer:
         self._hand_over()
         # Python's habit of ignoring SIGXFSZ is inherited: a file that grows too large is then a fault, and no death.
         self.process = subprocess.Popen(
-            [self.program, "-D", "-f", config, "-E", self.folder / "log"],
+            [self.folder / self.program.name, "-D", "-f", config, "-E", self.folder / "log"],
             user=USER.pw_uid if os.getuid() == 0 else None,
             group=USER.pw_gid if os.getuid() == 0 else None,
             extra_groups=[] if os.getuid() == 0 else None,
             cwd=self.folder,
+            env={"PATH": os.defpath, "LD_LIBRARY_PATH": str(self.folder)},
             restore_signals=False,
             preexec_fn=None if largest_file is None else lambda: _limit(largest_file),
         )
@@ -145,6 +148,7 @@ class SftpServer:
                 f"Port {self.port}",
                 "ListenAddress 127.0.0.1",
                 f"HostKey {self.folder}/host_key",
+                f"HostKey {self.folder}/second_key" if self.second_key else "",
                 f"AuthorizedKeysFile {self.folder}/authorized_keys",
                 f"PidFile {self.folder}/pid",
                 # nobody has no account that may log in otherwise; it has no password either way.

@@ -139,7 +139,7 @@ def test_without_a_password_nothing_is_opened(folder: Path, file: str | None) ->
     """Neither variable nor readable file: the sentence says what to set, and shows nothing."""
     (folder / "keys/not-utf-8").write_bytes(b"\xff\xfehemmelig")
     (folder / "keys/not-utf-8").chmod(0o600)
-    with pytest.raises(BadSettings, match="no password for the bus") as told:
+    with pytest.raises(BadSettings, match="A password is missing") as told:
         amqp(folder, password_file=file).secret()
     assert told.value.place == "transport.password_file"
     assert "KPR_TRANSPORT__PASSWORD" in told.value.remedy
@@ -168,7 +168,7 @@ def test_an_empty_password_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("KPR_TRANSPORT__PASSWORD", "")
     assert amqp(folder).secret() == PASSWORD
     (folder / "keys/bus.password").write_text("\n")
-    with pytest.raises(BadSettings, match="no password for the bus"):
+    with pytest.raises(BadSettings, match="A password is missing"):
         amqp(folder).secret()
 
 

@@ -11,25 +11,19 @@ import os
 import re
 import secrets
 import shutil
-import signal
-import socket
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pika
 
 from kpr.demo.broker_keys import write_server_keys
+from kpr.demo.own_server import HOST, OwnServer, free_ports
 from kpr.errors import BadSettings, KprError
 from kpr.security.throwaway import write_private
 from kpr.simulator_bus import SimulatedBus
 
-_HOST = "127.0.0.1"
-_START_SECONDS = 90
-_STOP_SECONDS = 30
 _DEBIAN = Path("/usr/lib/rabbitmq/lib")
 #: More than any disk has: an alarm. And so little that there is none.
 _ALARM, _NO_ALARM = "9000000GB", "1MB"
@@ -49,8 +43,10 @@ def _version(home: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", library.name)[:3])
 
 
-class Broker:
+class Broker(OwnServer):
     """One RabbitMQ in one folder. ``port`` is plain, ``tls_port`` is TLS with a certificate that ``ca_file`` issued."""
+
+    start_seconds, stop_seconds = 90.0, 30.0
 
     def __init__(self, folder: Path, config: Mapping[str, str] | None = None) -> None:
         home = find_rabbitmq()
@@ -60,23 +56,20 @@ class Broker:
                 place="rabbitmq-server",
                 remedy="On Debian: apt-get install rabbitmq-server",
             )
-        self._sbin, self.folder = home / "sbin", folder.resolve()
-        self.version = _version(home)
-        self.host = "localhost"
-        self.port, self.tls_port, self._epmd_port, self._dist_port = _free_ports(4)
+        port, self.tls_port, self._epmd_port, self._dist_port = free_ports(4)
+        super().__init__(folder, port)
+        self._sbin, self.version = home / "sbin", _version(home)
         self.user, self.password = "kpr", secrets.token_hex(12)
         self.node = f"kpr{secrets.token_hex(4)}@localhost"
         self.ca_file = self.folder / "ca.pem"
-        self._server: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
         self._lay_out(config or {})
 
     def _lay_out(self, config: Mapping[str, str]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         certificate, key = write_server_keys(self.folder, self.ca_file)
         lines = {
-            "listeners.tcp.default": f"{_HOST}:{self.port}",
-            "listeners.ssl.default": f"{_HOST}:{self.tls_port}",
+            "listeners.tcp.default": f"{HOST}:{self.port}",
+            "listeners.ssl.default": f"{HOST}:{self.tls_port}",
             "ssl_options.cacertfile": str(self.ca_file),
             "ssl_options.certfile": str(certificate),
             "ssl_options.keyfile": str(key),
@@ -113,7 +106,7 @@ class Broker:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}",
             "ERL_CRASH_DUMP": str(folder / "log" / "erl_crash.dump"),
             "ERL_EPMD_PORT": str(self._epmd_port),
-            "ERL_EPMD_ADDRESS": _HOST,
+            "ERL_EPMD_ADDRESS": HOST,
         }
 
     # -- starting and stopping --------------------------------------------------------------------------------------
@@ -123,68 +116,31 @@ class Broker:
         epmd = shutil.which("epmd")
         if epmd and (self._epmd is None or self._epmd.poll() is not None):  # else Erlang starts one that stays
             self._epmd = subprocess.Popen([epmd], env=self._environment(), stderr=subprocess.DEVNULL)  # noqa: S603
-        with (self.folder / "output.log").open("ab") as log:
-            self._server = subprocess.Popen(  # noqa: S603
-                [str(self._sbin / "rabbitmq-server")],
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
         try:
-            self._wait()
+            return super().start()
         except BaseException:  # an interrupt too: it does not reach the server's own session
-            self.kill()
             self._stop_epmd()
             raise
-        return self
 
-    def _wait(self) -> None:
-        ends = time.monotonic() + _START_SECONDS
-        while time.monotonic() < ends:
-            assert self._server is not None
-            if self._server.poll() is not None:
-                break
-            with contextlib.suppress(pika.exceptions.AMQPError, OSError):
-                self._connect().close()
-                return
-            time.sleep(0.2)
-        tail = (self.folder / "output.log").read_text(encoding="utf-8", errors="replace")[-500:]
-        raise KprError(f"RabbitMQ did not start. Its last words: {tail}")
+    def _command(self) -> tuple[list[str], dict[str, Any]]:
+        return [str(self._sbin / "rabbitmq-server")], {"env": self._environment()}
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(pika.exceptions.AMQPError, OSError):
+            self._connect().close()
+            return True
+        return False
 
     def stop(self) -> None:
         """Stop it in good order, and its epmd."""
-        if self._server is not None and self._server.poll() is None:
-            os.killpg(self._server.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._server.wait(_STOP_SECONDS)
-        self.kill()
+        super().stop()
         self._stop_epmd()
-
-    def kill(self) -> None:
-        """As a power cut would: the whole process group, at once. Start it again, and what was confirmed is there."""
-        if self._server is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._server.pid, signal.SIGKILL)
-            self._server.wait(_STOP_SECONDS)
-            self._server = None
 
     def _stop_epmd(self) -> None:
         if self._epmd is not None:
             self._epmd.kill()
-            self._epmd.wait(_STOP_SECONDS)
+            self._epmd.wait(self.stop_seconds)
             self._epmd = None
-
-    def __enter__(self) -> Self:
-        """Started."""
-        return self.start()
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
-    ) -> None:
-        """Stopped."""
-        self.stop()
 
     # -- what an administrator does ---------------------------------------------------------------------------------
 
@@ -250,7 +206,7 @@ class Broker:
 
     def _connect(self) -> pika.BlockingConnection:
         credentials = pika.PlainCredentials(self.user, self.password)
-        return pika.BlockingConnection(pika.ConnectionParameters(_HOST, self.port, credentials=credentials))
+        return pika.BlockingConnection(pika.ConnectionParameters(HOST, self.port, credentials=credentials))
 
 
 def give_bus(broker: Broker, dialect: str = "amqp10") -> SimulatedBus:
@@ -265,18 +221,3 @@ def give_bus(broker: Broker, dialect: str = "amqp10") -> SimulatedBus:
     broker.add_user(bus.municipality_user, bus.municipality_password, "^$", f"^{bus.exchange}$", own)
     broker.add_user(bus.register_user, bus.register_password, "^$", f"^{bus.exchange}$", theirs)
     return bus
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free now, all different, and none that a system hands out to clients (32768 and up, at least).
-
-    A client that happened to get one would keep the broker from starting, or from coming back after a kill.
-    """
-    with contextlib.ExitStack() as stack:
-        ports: list[int] = []
-        while len(ports) < count:
-            one = stack.enter_context(socket.socket())
-            with contextlib.suppress(OSError):
-                one.bind((_HOST, 20_000 + secrets.randbelow(12_000)))
-                ports.append(one.getsockname()[1])
-        return ports

@@ -16,11 +16,12 @@ from typing import Any, Self
 from kpr.errors import KprError
 
 HOST = "127.0.0.1"
-_START_SECONDS, _STOP_SECONDS = 20, 10
 
 
 class OwnServer:
     """A process in its own session; it is there when its port answers, and it can be killed and started again."""
+
+    start_seconds, stop_seconds = 20.0, 10.0
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder, self.host, self.port = folder.resolve(), "localhost", port
@@ -46,19 +47,24 @@ class OwnServer:
         return self
 
     def _wait(self) -> None:
-        ends = time.monotonic() + _START_SECONDS
+        ends = time.monotonic() + self.start_seconds
         while time.monotonic() < ends and self._process is not None and self._process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), timeout=1):
+            if self._listens():
                 return
             time.sleep(0.02)
         raise KprError(f"{type(self).__name__} did not start; see output.log in its folder.")
 
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), timeout=1):
+            return True
+        return False
+
     def stop(self) -> None:
         """Stop it in good order."""
         if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
+            os.killpg(self._process.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP_SECONDS)
+                self._process.wait(self.stop_seconds)
         self.kill()
 
     def kill(self) -> None:
@@ -66,7 +72,7 @@ class OwnServer:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(_STOP_SECONDS)
+            self._process.wait(self.stop_seconds)
             self._process = None
 
     def __enter__(self) -> Self:
@@ -81,7 +87,10 @@ class OwnServer:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now, all different, and none that a system hands out to clients (32768 and up, at least)."""
+    """Ports that are free now, all different, and none that a system hands out to clients (32768 and up, at least).
+
+    A client that happened to get one would keep a server from starting, or from coming back after a kill.
+    """
     with contextlib.ExitStack() as stack:
         ports: list[int] = []
         while len(ports) < count:

@@ -169,6 +169,29 @@ def test_a_delivery_that_is_cut(
     demand_whole(carrier, server, data)
 
 
+@pytest.mark.parametrize("how", ["reset", "killed"])
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_a_login_that_is_cut(server: SftpServer, proxy: FaultProxy, direction: Direction, how: str) -> None:
+    """Cut anywhere between the greeting and the first listing, by the line or by the server's end, it was never refused.
+
+    paramiko calls the second a failed authentication; nobody must be sent to change a password for that.
+    """
+    with contextlib.closing(SftpCarrier(server.through(proxy.port))) as ours:
+        assert waiting(ours) == []
+        total = proxy.bytes_up if direction == "up" else proxy.bytes_down
+    assert total > 1000
+    for n in range(0, total, 60):
+        if how == "reset":
+            proxy.cut_after(n, direction)
+        else:
+            proxy.at(n, direction, server.kill)
+        with contextlib.closing(SftpCarrier(server.through(proxy.port))) as ours:
+            may_wait(lambda: waiting(ours))
+        proxy.heal()
+        if server.process is None:
+            server.start()
+
+
 def test_a_delivery_that_is_cut_again_and_again(server: SftpServer, proxy: FaultProxy, carrier: SftpCarrier) -> None:
     """Cut three times, each time later, a large parcel gets through, and its last part is all that is sent in the end."""
     data = os.urandom(BIG)
@@ -351,6 +374,17 @@ def test_a_server_that_is_about_to_change_its_key(server: SftpServer, tmp_path: 
         with contextlib.closing(SftpCarrier(server.settings(known_hosts=tmp_path / "known"))) as ours:
             put(ours, b"x")
     assert len(files_in(server.root)) == 2
+
+
+def test_a_server_with_two_keys_of_which_we_know_one(tmp_path: Path) -> None:
+    """A server with two kinds of keys is known by either of them, also by the one that it would not show by itself."""
+    with running_sshd(second_key="ecdsa") as server:
+        known = tmp_path / "known"
+        for line in (server.host_line, f"[localhost]:{server.port} {(server.folder / 'second_key.pub').read_text()}"):
+            known.write_text(line)
+            with contextlib.closing(SftpCarrier(server.settings(known_hosts=known))) as ours:
+                put(ours, b"x")
+        assert len(files_in(server.root)) == 2
 
 
 def test_a_revoked_key_is_refused(server: SftpServer, tmp_path: Path) -> None:

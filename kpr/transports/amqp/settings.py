@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from kpr.errors import BadSettings
+from kpr.transports.secret import secret
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -51,25 +50,4 @@ class AmqpSettings(BaseModel):
 
     def secret(self) -> str:
         """The password; BadSettings when there is none, or an empty one."""
-        found = self.password.get_secret_value() if self.password else ""
-        if not found and self.password_file is not None:
-            _demand_private(self.password_file)
-            with contextlib.suppress(OSError, UnicodeDecodeError):
-                found = self.password_file.read_text(encoding="utf-8").strip()
-        if not found:
-            raise BadSettings(
-                "There is no password for the bus.",
-                place="transport.password_file",
-                remedy="Set KPR_TRANSPORT__PASSWORD, or name a file that holds it.",
-            )
-        return found
-
-
-def _demand_private(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        if path.is_file() and path.stat().st_mode & 0o077:
-            raise BadSettings(
-                "Others than its owner can read the file with the bus's password.",
-                place="transport.password_file",
-                remedy="Run: chmod 600 on it.",
-            )
+        return secret(self.password, self.password_file, place="transport.password_file")

@@ -135,7 +135,7 @@ class FtpsFiles:
     def write(self, path: str, pieces: Iterable[bytes], offset: int = 0) -> None:
         """Write; whether they are on the disk nobody can ask."""
         with self._told():
-            conn = self._session.transfercmd(f"STOR {_wire(path)}", offset or None)
+            conn = self._data(f"STOR {_wire(path)}", offset)
             try:
                 _send(conn, pieces)
             except TimeoutError:
@@ -171,7 +171,7 @@ class FtpsFiles:
         return [line.rstrip("\r") for line in listing.split("\n") if line.rstrip("\r")]
 
     def _received(self, command: str, offset: int = 0) -> Generator[bytes, None, None]:
-        conn = self._session.transfercmd(command, offset or None)
+        conn = self._data(command, offset)
         try:
             while piece := conn.recv(_PIECE):
                 yield piece
@@ -183,6 +183,14 @@ class FtpsFiles:
         finally:
             conn.close()
         self._session.voidresp()
+
+    def _data(self, command: str, offset: int) -> socket.socket:
+        try:
+            return self._session.transfercmd(command, offset or None)
+        except ftplib.error_perm:
+            if offset:  # some servers keep it in mind, and begin the next file there
+                self._drop()
+            raise
 
     def _drop(self) -> None:
         kept, self._open = self._open, None
