@@ -37,22 +37,28 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """A message that was handed over ``tries`` times; ``answered``: its receipt has come, which proves that it arrived."""
+    """A message that was handed over ``tries`` times.
+
+    ``answered``: its receipt has come, which proves that it arrived. ``wanted``: it shall still arrive; what was replaced
+    meanwhile must not come after what replaces it.
+    """
 
     tries: int
     last_try_at: datetime
     answered: bool = False
+    wanted: bool = True
 
 
 def next_step(message: HandedOver, now: datetime, patience: Patience) -> Step:
     """What to do with it now."""
     if message.answered:
         return Step.ARRIVED
-    if now < message.last_try_at + patience.interval:
+    if not message.wanted or now < message.last_try_at + patience.interval:
         return Step.WAIT
     return Step.RETRY if message.tries <= patience.retries else Step.GIVE_UP
 
 
 def next_try_at(message: HandedOver, patience: Patience) -> datetime | None:
     """When it is tried again; None when no try is left."""
-    return message.last_try_at + patience.interval if message.tries <= patience.retries else None
+    is_left = message.wanted and message.tries <= patience.retries
+    return message.last_try_at + patience.interval if is_left else None

@@ -15,3 +15,8 @@ def official() -> Path:
     if not OFFICIAL.is_dir():
         pytest.skip("the official schemas and samples are not beside this checkout; compared with them elsewhere")
     return OFFICIAL
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Long bytes are named by their number, not by what they are: made anew in each process, they would differ."""
+    return argname if isinstance(val, bytes) and len(val) > 16 else None

@@ -922,15 +922,21 @@ def test_a_final_receipt_is_not_overwritten_by_one_that_came_at_the_same_moment(
 
 
 def test_an_attempt_ends_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two senders took up the same attempt; one delivered and one failed: one outcome is written, the other refused."""
+    """Two senders took up the same attempt; one delivered and one failed: what was delivered never counts as failed."""
     message = store.message(begin(store).id, MessageKind.IDENT)
     attempt = Attempts(store).open(message, act())
     assert attempt is not None
     together(monkeypatch, Store, "note")
     ends = [AttemptEvent.DELIVERED, AttemptEvent.FAILED]
     results = race(*[partial(Attempts(store).ended, attempt.id, event, act()) for event in ends])
-    assert sum(isinstance(result, (Locked, IllegalStep)) for result in results) == 1
-    assert [event.event for event in store.events() if event.what == "attempt"] in (["DELIVERED"], ["FAILED"])
+    written = [event.event for event in store.events() if event.what == "attempt"]
+    refused = [isinstance(result, (Locked, IllegalStep)) for result in results]
+    # Delivering may be told after a failure, as an answer of the other side would; never the other way round.
+    assert (written, refused) in (
+        (["DELIVERED"], [False, True]),
+        (["FAILED"], [True, False]),
+        (["FAILED", "DELIVERED"], [False, False]),
+    )
 
 
 def test_two_processes_open_one_version(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha1, sha256
 from typing import BinaryIO, cast
@@ -22,32 +22,32 @@ from kpr.messages.ebxml.cpa_model import Cpa
 from kpr.messages.ebxml.mime import Entity, read_entity, write_entity
 from kpr.messages.ebxml.model import ManifestItem, MessageHeader, Reference, SignalError, Soap, SoapKind
 from kpr.messages.ebxml.read import read_soap
-from kpr.messages.ebxml.refused import RuleBroken
 from kpr.messages.ebxml.signature import sign, verify
 from kpr.messages.ebxml.soap import payload_soap
 from kpr.packaging import ebxml_signals as signals
+from kpr.packaging.ebxml_rules import Table, handler_description, receipt_schema, schemas_of
 from kpr.packaging.seam import Keys, Packed, Reply, Unpacked
 from kpr.reliability import Patience
 from kpr.security.cms_decrypt import open_enveloped
 from kpr.security.cms_write import envelop
-from kpr.transports.edi.envelope import envelope_of
-from kpr.transports.edi.settings import EdiSettings
+from kpr.security.refusals import Refused, Unsupported
+from kpr.transports.edi.envelope import envelope_of, parcel_limit
+from kpr.transports.edi.settings import EdiSettings, MailCarrierSettings
 from kpr.transports.seam import Envelope, ErrorForm, Fault
 from kpr.years import Year
-
-#: Around the encrypted bytes: base64, heads and the SOAP part.
-_AROUND = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class EbXml:
-    """One pair of parties. ``agreements`` gives what was agreed for a message type of ours."""
+    """One pair of parties. ``agreements`` gives what was agreed for a message type of ours, ``schemas`` its schema."""
 
     settings: EdiSettings
     keys: Keys
     own_her_id: str
     their_her_id: str
     agreements: Callable[[str], Agreement]
+    table: Table
+    schemas: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def patience(self) -> Patience:
@@ -58,14 +58,19 @@ class EbXml:
     # -- out ---------------------------------------------------------------------------------------------------------
 
     def pack(self, plain: BinaryIO, size: int, out: BinaryIO, envelope: Envelope) -> Packed:
-        """Encrypt, sign and wrap; TransportRefused when it is larger than what was agreed."""
+        """Encrypt, sign and wrap. TransportRefused: larger than what was agreed; BadMessage: it breaks a rule."""
         agreed = self.agreements(envelope.message_type)
+        schema = self.schemas.get(envelope.message_type)
+        if schema is None:  # a receipt, which is small
+            receipt = plain.read(size)
+            plain, schema = io.BytesIO(receipt), receipt_schema(receipt)
         encrypted = self._encrypted(plain, size)
         content_id = f"{envelope.message_id}@{self.own_her_id}.kpr"
-        header = self._header(envelope, agreed)
-        soap = payload_soap(header, (ManifestItem(content_id),))
+        soap = payload_soap(self._header(envelope, agreed), (ManifestItem(content_id, *schema),))
         digest = {"rsa-sha1": sha1, "rsa-sha256": sha256}[agreed.signature](encrypted.getbuffer()).digest()
-        signed = sign(soap, self.keys.signing_identity, {content_id: digest}, algorithm=agreed.signature)
+        signer = self.keys.signing_identity
+        signed = sign(soap, signer, {content_id: digest}, algorithm=agreed.signature)
+        self.table.demand_ours(signed, content_id, signer.certificate)
         written = _Counted(out)
         write_entity(cast(BinaryIO, written), signed, (content_id, encrypted))
         return Packed(written.hash.hexdigest(), written.size, digests(read_soap(signed).references))
@@ -98,6 +103,7 @@ class EbXml:
             message_id=envelope.message_id,
             timestamp=sent_at,
             time_to_live=sent_at + timedelta(hours=lives) if lives else None,
+            description=handler_description(self.settings.system_identifier),
         )
 
     # -- in ----------------------------------------------------------------------------------------------------------
@@ -105,24 +111,27 @@ class EbXml:
     def unpack(self, raw: BinaryIO, out: BinaryIO, *, limit: int, now: datetime) -> Unpacked:
         """Verify, decrypt and unwrap a payload message."""
         encrypted = _Bounded(self.settings.max_bytes)
-        entity, soap, references = self._verified(raw, encrypted)
+        try:
+            entity, soap, references = self._verified(raw, encrypted)
+        except TransportRefused:
+            raise Unsupported("The message is larger than what was agreed.") from None
         header = soap.header
-        if soap.kind is not SoapKind.PAYLOAD or header is None or entity.payload is None:
+        if soap.kind is not SoapKind.PAYLOAD:  # a signal, or a Ping: never answered (HITS 1171 s. 8.1)
+            raise Refused("The message is no payload message.", condition="")
+        self.table.demand_theirs(entity, self.keys.their_signing_certificate)
+        if header is None or entity.payload is None:
             raise BadMessage("The message has no payload.")
-        if (header.from_her_id, header.to_her_id) != (self.their_her_id, self.own_her_id):
-            raise RuleBroken("The message is not between us and this party.", code="ValueNotRecognized")
-        if header.time_to_live is not None and now > header.time_to_live:
-            raise RuleBroken("The message came after its time.", code="TimeToLiveExpired")
         encrypted.seek(0)
         inner = io.BytesIO()
         open_enveloped(encrypted, inner, self.keys.decryption_identities, limit=self.settings.max_bytes)
         inner.seek(0)
         open_content(inner, out, limit=limit)
-        return Unpacked(envelope_of(entity, soap), digests(references), header, references)
+        expired = header.time_to_live is not None and now > header.time_to_live
+        return Unpacked(envelope_of(entity, soap), digests(references), header, references, expired)
 
     def _verified(self, raw: BinaryIO, payload: BinaryIO) -> tuple[Entity, Soap, tuple[Reference, ...]]:
         """Read from the very bytes that were verified."""
-        entity = read_entity(raw, payload, limit=2 * self.settings.max_bytes + _AROUND)
+        entity = read_entity(raw, payload, limit=parcel_limit(self.settings.max_bytes))
         soap = read_soap(entity.soap)
         parts = {entity.payload.content_id: entity.payload.digests} if entity.payload else {}
         references = verify(
@@ -137,6 +146,7 @@ class EbXml:
             return Unpacked()
         entity, soap = read
         verify(entity.soap, {}, self.keys.their_signing_certificate, accept_sha1=self.settings.accept_sha1)
+        self.table.demand_theirs(entity, self.keys.their_signing_certificate)
         acknowledged = soap.acknowledged.references if soap.acknowledged else ()
         return Unpacked(envelope_of(entity, soap), digests(acknowledged), soap.header, acknowledged)
 
@@ -210,7 +220,9 @@ def ebxml_between(settings: EdiSettings, keys: Keys, year: Year, own_her_id: str
             return agreement(settings, year, their_her_id, own_her_id, "KPR_IPL", cpa).for_app_rec()
         return agreement(settings, year, own_her_id, their_her_id, message_type, cpa)
 
-    return EbXml(settings, keys, own_her_id, their_her_id, agreements)
+    by_mail = isinstance(settings.carrier, MailCarrierSettings)
+    table = Table(own_her_id, their_her_id, by_mail, settings.accept_sha1, cpa)
+    return EbXml(settings, keys, own_her_id, their_her_id, agreements, table, schemas_of(year))
 
 
 def _cpa(settings: EdiSettings) -> Cpa | None:

@@ -73,10 +73,10 @@ def bounce(of: Envelope, at: datetime) -> Reply:
 def read_signal(raw: BinaryIO) -> tuple[Entity, Soap] | None:
     """A signal that came; None when it is a mail that came back. BadMessage: it cannot be read."""
     data = raw.read(SIGNAL_LIMIT + 1)
+    if read_bounce(data) is not None:  # some mail servers send the whole mail back with it
+        return None
     if len(data) > SIGNAL_LIMIT:
         raise BadMessage("A signal is larger than 1 MiB.")
-    if read_bounce(data) is not None:
-        return None
     entity = read_entity(io.BytesIO(data), io.BytesIO(), limit=SIGNAL_LIMIT)
     return entity, read_soap(entity.soap)
 

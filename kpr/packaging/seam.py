@@ -56,13 +56,14 @@ class Packed:
 class Unpacked:
     """What stood around a message that was opened: its envelope, and the ``digests`` that its signature covers.
 
-    ``header`` and ``references`` are ebXML's; elsewhere there are none.
+    ``header`` and ``references`` are ebXML's; elsewhere there are none. ``expired``: it came after its time to live.
     """
 
     envelope: Envelope | None = None
     digests: str = ""
     header: MessageHeader | None = None
     references: tuple[Reference, ...] = ()
+    expired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from kpr.errors import BadCertificate, BadInput, TransportError
 from kpr.log import get_log, opaque
+from kpr.messages.ebxml.refused import RuleBroken, answer_form
 from kpr.packaging.seam import Packaging
 from kpr.registry.reception import NoReceipt
 from kpr.registry.scenario import Play
@@ -48,7 +49,8 @@ class Refusals:
         told = isinstance(why, NoReceipt | BadCertificate)
         reason = f"{type(why).__name__}: {why.problem}" if told else type(why).__name__
         condition = why.condition if isinstance(why, NoReceipt) else condition_of(why)
-        self._refuse(received, reason, now, Fault(condition, "", "The message cannot be used."))
+        said = why.problem if isinstance(why, RuleBroken) else "The message cannot be used."
+        self._refuse(received, reason, now, Fault(condition, "", said), form=answer_form(condition))
 
     def refuse_unknown(self, received: Received, now: datetime) -> None:
         """A sender that the register does not know is told nothing (HITS 1168 s. 5.3)."""
@@ -63,10 +65,10 @@ class Refusals:
             self._refuse(received, "incomplete envelope", now, fault)
         return bool(missing)
 
-    def play(self, received: Received, play: Play, family: str, now: datetime) -> None:
+    def play(self, received: Received, play: Play, family: str, digests: str, now: datetime) -> None:
         """An error that the scenario asks for: the message counts as the n-th of its family, and nothing more."""
         fault = Fault(play.error or "", "", play.error_detail or "As the scenario says.", play.error_data)
-        self._refuse(received, f"scenario: {play.error}", now, fault, family, ErrorForm(play.error_form))
+        self._refuse(received, f"scenario: {play.error}", now, fault, family, digests, ErrorForm(play.error_form))
 
     def returned(self, received: Received, bounce: Signal, family: str, now: datetime) -> None:
         """A mail that comes back: it counts as the n-th of its family, and nothing more."""
@@ -81,6 +83,7 @@ class Refusals:
         now: datetime,
         fault: Fault | None,
         family: str = "",
+        digests: str = "",
         form: ErrorForm = ErrorForm.SPEC,
     ) -> None:
         envelope = received.envelope
@@ -89,7 +92,7 @@ class Refusals:
         signal = None
         if fault is not None and fault.condition:
             named = Fault(fault.condition, envelope.message_id, fault.description, fault.data, now)
-            signal = self._signal(named, envelope, form, now)
+            signal = self._signal(named, envelope, digests, form, now)
             if signal is None:
                 self._report(named, envelope, form)
         if kept is not None:
@@ -97,10 +100,10 @@ class Refusals:
         received.set_aside(reason)
         _log.warning("message refused", reason=reason.partition(":")[0], transport_id=opaque(envelope.message_id))
 
-    def _signal(self, fault: Fault, envelope: Envelope, form: ErrorForm, now: datetime) -> Signal | None:
+    def _signal(self, fault: Fault, envelope: Envelope, digests: str, form: ErrorForm, now: datetime) -> Signal | None:
         packaging = self.packagings.get(envelope.from_her_id)
         reply = packaging.refusal(fault, envelope, form) if packaging else None
-        return signal_for(reply, envelope, "", Play(), now)
+        return signal_for(reply, envelope, digests, Play(), now)
 
     def _kept(self, received: Received, reason: str, now: datetime, family: str) -> Refused:
         envelope = received.envelope

@@ -19,6 +19,7 @@ from kpr.address_book import load_address_book
 from kpr.errors import BadCertificate, BadInput, BadMessage, BadSettings, TransportError
 from kpr.feedback.transport_fault import shown
 from kpr.log import get_log, opaque
+from kpr.messages.ebxml.refused import came_late
 from kpr.messages.head import Party
 from kpr.packaging.seam import Unpacked
 from kpr.registry.answers import receipts
@@ -130,7 +131,7 @@ class Register:
         play = self.scenario.play(verdict.family, self.state.count(verdict.family) + 1)
         if play.error and self.state.is_new(verdict.head.msg_id):
             self.vault.remove(name)
-            self.refusals.play(received, play, verdict.family, now)
+            self.refusals.play(received, play, verdict.family, unpacked.digests, now)
             return
         packaging = spoilt(self.packagings[sender.her_id], spoil(play))
         reply = answer(packaging, unpacked, play, now)
@@ -149,6 +150,8 @@ class Register:
         signer = self.keys[sender.her_id].their_signing_certificate
         with received.open() as body:
             unpacked = self.reception.open(body, name, key, self.packagings[sender.her_id], signer, now)
+        if unpacked.expired:
+            raise came_late()
         return self.reception.judge(name, key, sender.her_id), unpacked
 
     def _handle(

@@ -27,6 +27,9 @@ OF_EDI = (
     *("acknowledge_late_hours", "acknowledge_double", "acknowledge_as_warning", "receipt_first"),
     *("wrong_signature", "unknown_certificate", "returned"),
 )
+_OF_THE_ACKNOWLEDGMENT = ("acknowledge_late_hours", "acknowledge_as_warning", "receipt_first")
+#: What is said once, to the first try.
+_OF_THE_FIRST_TRY = ("acknowledge_double", "error", "returned")
 _OF_THE_MAIL = ("no_mail", "mail_faults", "mail_unreadable", "mail_double", "mail_late_hours", "mail_unknown_sender")
 #: What cannot both be had: without a receipt there is none to spoil, and so on.
 _EXCLUDE_EACH_OTHER = (
@@ -35,6 +38,7 @@ _EXCLUDE_EACH_OTHER = (
     *(("returned", other) for other in ("silent", "error", *_OF_THE_RECEIPT, *_OF_THE_SENDER, *_OF_THE_MAIL)),
     *(("returned", other) for other in OF_EDI if other != "returned"),
     *(("error", other) for other in OF_EDI if other != "returned"),
+    ("silent", "receipt_first"),
     ("wrong_signature", "unknown_certificate"),
     ("negative", "part"),
     ("double", "contradict"),
@@ -99,6 +103,12 @@ class Play(BaseModel):
         for one, other in _EXCLUDE_EACH_OTHER:
             if getattr(self, one) and getattr(self, other):
                 raise ValueError(f"{one} and {other} exclude each other")
+        if self.acknowledge_from_try != 1:
+            for other in (
+                _OF_THE_FIRST_TRY if self.acknowledge_from_try else (*_OF_THE_FIRST_TRY, *_OF_THE_ACKNOWLEDGMENT)
+            ):
+                if getattr(self, other):
+                    raise ValueError(f"acknowledge_from_try and {other} exclude each other")
         if self.type == "iplos" and (said := [name for name in _OF_THE_MAIL if getattr(self, name)]):
             raise ValueError(f"{said[0]} is for type ident: an IPLOS message gets no e-mail")
         return self

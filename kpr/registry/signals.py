@@ -82,7 +82,7 @@ def signal_for(reply: Reply | None, of: Envelope, digests: str, play: Play, now:
         message_id=reply.envelope.message_id,
         body=reply.body,
         from_try=play.acknowledge_from_try,
-        at=now + timedelta(hours=play.acknowledge_late_hours),
+        at=now + timedelta(hours=max(play.acknowledge_late_hours, play.late_hours if play.receipt_first else 0)),
         pending=(2 if play.acknowledge_double else 1) if play.acknowledge_from_try == 1 else 0,
         after_receipt=play.receipt_first,
     )

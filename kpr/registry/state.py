@@ -42,6 +42,16 @@ _PAIRED = """EXISTS (SELECT 1 FROM accepted i WHERE i.family = 'ident' AND i.her
     AND i.data_year = a.data_year AND i.sequence_number = a.sequence_number)"""
 
 
+#: Where a transport message stands that has come. A new one for an old MsgId has nothing but its signal; a mail that was
+#: returned, as the scenario wanted it, has not come: the same may be sent again.
+_RETURNED = "scenario: returned"
+_CAME = (
+    "seen",
+    f"refused WHERE reason <> '{_RETURNED}'",
+    "signal WHERE kind <> 'Bounce' OR pending > 0",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """An answer that goes out at some time: its body lies in the vault under ``name``. ``kind``: receipt, mail."""
@@ -152,7 +162,7 @@ class RegisterState:
 
     def has_come(self, her_id: str, transport_id: str) -> bool:
         """Whether this transport message was handled before (AMQP specification s. 2.2.3: logged only)."""
-        query = "SELECT her_id, transport_id FROM seen UNION ALL SELECT her_id, transport_id FROM refused"
+        query = " UNION ALL ".join(f"SELECT her_id, transport_id FROM {each}" for each in _CAME)
         wanted = f"SELECT 1 FROM ({query}) WHERE her_id = ? AND transport_id = ?"  # noqa: S608  (no word from outside)
         return bool(transport_id and self._rows(wanted, (her_id, transport_id)))
 
@@ -282,7 +292,7 @@ class RegisterState:
 def _keep_signal(database: sqlite3.Connection, signal: Signal | None) -> None:
     if signal is not None:
         row = [_text(value) if isinstance(value, datetime) else value for value in astuple(signal)]
-        database.execute("INSERT OR IGNORE INTO signal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        database.execute("INSERT OR REPLACE INTO signal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def _insert(database: sqlite3.Connection, accepted: Accepted) -> None:

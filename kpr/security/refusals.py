@@ -17,6 +17,14 @@ class Unsupported(BadMessage):
     """Protected in a way that is not accepted, or larger than what is taken."""
 
 
+class Refused(BadMessage):
+    """Refused for a reason that has a condition of its own; an empty one: nobody is told anything."""
+
+    def __init__(self, problem: str, *, condition: str, place: str = "") -> None:
+        self.condition = condition
+        super().__init__(problem, place=place)
+
+
 class WrongSigner(BadCertificate):
     """Signed with another certificate than the registered one."""
 
@@ -46,5 +54,7 @@ _CONDITIONS: tuple[tuple[type[BadInput], str], ...] = (
 
 
 def condition_of(error: BadInput) -> str:
-    """The code that the sender is told."""
+    """The code that the sender is told; empty when it is told nothing."""
+    if isinstance(error, Refused):
+        return error.condition
     return next((code for kind, code in _CONDITIONS if isinstance(error, kind)), "transport:internal-error")

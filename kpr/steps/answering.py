@@ -10,12 +10,14 @@ import io
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from kpr.errors import TransportError
+from kpr.errors import BadInput, TransportError
 from kpr.log import get_log
+from kpr.messages.ebxml.refused import RuleBroken, answer_form
 from kpr.packaging.seam import Reply, Unpacked
+from kpr.security.refusals import condition_of
 from kpr.steps.workplace import Workplace
 from kpr.store import Taken
-from kpr.transports.seam import Envelope, ErrorForm, Fault, Received
+from kpr.transports.seam import Envelope, Fault, Received
 
 _log = get_log("collect")
 
@@ -31,8 +33,8 @@ class Answering:
 
     @property
     def envelope(self) -> Envelope:
-        """What stood on it."""
-        return self.received.envelope
+        """What stood on it; of one from the vault that is known only now."""
+        return self.unpacked.envelope or self.received.envelope
 
     def open(self) -> BinaryIO:
         """The bytes."""
@@ -64,14 +66,15 @@ def _sent(place: Workplace, reply: Reply) -> bool:
     return True
 
 
-def tell_sender(place: Workplace, received: Received, condition: str) -> None:
+def tell_sender(place: Workplace, received: Received, why: BadInput) -> None:
     """Tell the sender that its message cannot be used. That it cannot be told changes nothing (amqp.md s. 4.2)."""
-    envelope = received.envelope
+    envelope, condition = received.envelope, condition_of(why)
     to_us = envelope.to_her_id in ("", place.settings.sender.service_her_id)
-    if not envelope.from_her_id or not to_us:  # nobody to tell, or not ours to complain about
+    if not envelope.from_her_id or not to_us or not condition:  # nobody to tell, or not ours to complain about
         return
-    fault = Fault(condition, envelope.message_id, noticed_at=place.clock())
-    reply = place.packaging.refusal(fault, envelope, ErrorForm.SPEC)
+    said = why.problem if isinstance(why, RuleBroken) else ""
+    fault = Fault(condition, envelope.message_id, said, noticed_at=place.clock())
+    reply = place.packaging.refusal(fault, envelope, answer_form(condition))
     if reply is not None:
         _sent(place, reply)
         return

@@ -19,8 +19,9 @@ from kpr.feedback import transport_fault
 from kpr.feedback.receipt import ReceiptAnswer, answer_of, mirrored
 from kpr.log import get_log
 from kpr.messages.app_rec import AppRec, read_app_rec
+from kpr.messages.ebxml.refused import came_late
 from kpr.packaging.seam import Unpacked
-from kpr.security.refusals import WrongSigner, condition_of
+from kpr.security.refusals import WrongSigner
 from kpr.steps.answering import Answering, tell_sender
 from kpr.steps.workplace import Workplace
 from kpr.store import InboxKind, Message, Moved
@@ -55,13 +56,16 @@ def take_in(place: Workplace, received: Received) -> str:
         plain, unpacked = _opened(place, raw)
     except BadInput as error:
         if not isinstance(error, WrongSigner):  # it may be our copy of their certificate that is old
-            tell_sender(place, received, condition_of(error))
+            tell_sender(place, received, error)
         return _set_aside(place, received, f"{_foreign(place, received)}{UNREADABLE} ({type(error).__name__})")
     if unpacked.envelope is None:
         return _understood(place, received, plain)
-    before = place.taken_in.find(received.envelope)
+    before = place.taken_in.find(unpacked.envelope)
     if before is not None and before.digest != unpacked.digests:  # HITS 1172 s. 5.8.2: a false duplicate
         return _set_aside(place, received, "another message under an id that was taken in before")
+    if before is None and unpacked.expired:
+        tell_sender(place, received, came_late())
+        return _set_aside(place, received, "it came after its time to live")
     answering = Answering(place, received, unpacked, before)
     if before is not None:
         answering.accept()
@@ -152,7 +156,8 @@ def _acknowledgment(place: Workplace, received: Received, unpacked: Unpacked) ->
         return "acknowledgment: for another year, left there"
     if attempt is None or _foreign(place, received):
         return _set_aside(place, received, "an acknowledgment for nobody")
-    if attempt.digests and unpacked.digests and attempt.digests != unpacked.digests:
+    # One that repeats less than we signed is a finding (HITS 1172 rules 116, 117); none may contradict it.
+    if attempt.digests and not set(unpacked.digests.split()) <= set(attempt.digests.split()):
         return _set_aside(place, received, "an acknowledgment of other bytes than ours")
     moved = place.attempts.heard(envelope.acknowledges, AttemptEvent.DELIVERED, place.act("register"))
     with _open(received) as body:
@@ -168,7 +173,7 @@ def _error_report(place: Workplace, received: Received, fault: Fault) -> str:
     """The other side cannot use what we sent: the attempt is refused, and the guard decides what may follow (S2)."""
     code = transport_fault.shown(fault)
     with _open(received) as stream:
-        body = stream.read()
+        body = stream.read(RECEIPT_LIMIT)
     kept, mark = transport_fault.as_kept(received.envelope, body), transport_fault.fingerprint(received.envelope, body)
     if _foreign(place, received):  # only the register can say that it could not use what we sent to it
         keep(place, InboxKind.TRANSPORT_ERROR, mark, kept, "foreign", code)

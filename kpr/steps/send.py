@@ -59,11 +59,12 @@ def _hand_over(place: Workplace, message: Message, attempt: Attempt) -> None:
     try:
         hand_over_again(place, message, attempt, key)
     except TransportError:
-        place.attempts.ended(attempt.id, AttemptEvent.FAILED, place.act())
+        place.attempts.ended(attempt.id, AttemptEvent.FAILED, place.act(), unless_answered=True)
         raise
     acknowledged_later = place.packaging.patience is not None
     event = AttemptEvent.HANDED_OVER if acknowledged_later else AttemptEvent.DELIVERED
-    place.attempts.ended(attempt.id, event, place.act())
+    # An answer may be taken in by another process before this is written down.
+    place.attempts.ended(attempt.id, event, place.act(), unless_answered=True)
 
 
 def hand_over_again(place: Workplace, message: Message, attempt: Attempt, key: bytes) -> None:

@@ -97,9 +97,9 @@ def _on_the_way(place: Workplace) -> tuple[Standing, ...]:
     """What was handed over and is not acknowledged: which try it was, and when the next one is due."""
     patience = place.packaging.patience
     return tuple(
-        Standing(f"{_NAMES[message.kind]}: transport", f"{attempt.state}, {next_try(attempt, message, patience)}")
-        for attempt, message in place.attempts.unacknowledged()
-        if patience is not None
+        Standing(f"{_NAMES[each.message.kind]}: transport", f"{each.attempt.state}, {next_try(each, patience)}")
+        for each in place.attempts.unacknowledged()
+        if patience is not None and each.wanted
     )
 
 

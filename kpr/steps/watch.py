@@ -29,9 +29,9 @@ def watch(place: Workplace) -> list[Alarm]:
 def _watch_transport(place: Workplace) -> list[Alarm]:
     """Messages that nobody acknowledged after the last try (HIS 1037 s. 5.2: the sender is told)."""
     return [
-        given_up_alarm(attempt.id)
-        for attempt, message in place.attempts.unacknowledged()
-        if attempt.state is AttemptState.GIVEN_UP and not message.is_answered
+        given_up_alarm(each.attempt.id)
+        for each in place.attempts.unacknowledged()
+        if each.attempt.state is AttemptState.GIVEN_UP and each.wanted and not each.arrived
     ]
 
 

@@ -1,6 +1,6 @@
 """The durable conversation: what was sent, under which ids, what came back, who did what and why."""
 
-from kpr.store.attempts import Attempts
+from kpr.store.attempts import Attempts, OnTheWay
 from kpr.store.legs import Legs, Moved
 from kpr.store.schema import migrate, open_engine
 from kpr.store.store import Act, Store
@@ -19,6 +19,7 @@ __all__ = [
     "Message",
     "MessageKind",
     "Moved",
+    "OnTheWay",
     "Store",
     "Submission",
     "Taken",

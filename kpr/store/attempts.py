@@ -33,6 +33,23 @@ _NEW_ATTEMPT = (Kind.S2, Kind.S4)
 _OUTCOMES = frozenset({AttemptEvent.REFUSED, AttemptEvent.RETURNED, AttemptEvent.FAILED})
 
 
+#: While a version stands here its messages are still to arrive: they are tried again.
+_AWAITED = (SubmissionState.SENDING, SubmissionState.AWAITING)
+
+
+@dataclass(frozen=True, slots=True)
+class OnTheWay:
+    """An attempt that nobody has acknowledged. ``arrived``: an answer proves that it came all the same.
+
+    ``wanted``: it shall still arrive. A version that was rejected or replaced must not come after the one that replaces it.
+    """
+
+    attempt: Attempt
+    message: Message
+    arrived: bool
+    wanted: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Attempts:
     """The attempts of one cycle's messages."""
@@ -91,13 +108,17 @@ class Attempts:
             attempt.protected_sha256, attempt.digests = sha256, digests
             session.add(attempt)
 
-    def ended(self, attempt_id: str, event: AttemptEvent, act: Act) -> None:
-        """Write down how a try ended; an ident message that has left starts the ident leg."""
+    def ended(self, attempt_id: str, event: AttemptEvent, act: Act, *, unless_answered: bool = False) -> None:
+        """Write down how a try ended; an ident message that has left starts the ident leg.
+
+        ``unless_answered``: another process may have taken in an answer meanwhile, which says more; then it stands.
+        """
         with self.store.transaction() as session:
             message = session.get_one(Message, session.get_one(Attempt, attempt_id).message_ref)
             submission = self.store.locked(session, message.submission_id)
             attempt = session.get_one(Attempt, attempt_id, populate_existing=True)
-            self._step(session, submission, message, attempt, event, act)
+            if can_step(attempt.state, event) or not unless_answered:
+                self._step(session, submission, message, attempt, event, act)
 
     def heard(self, transport_id: str, event: AttemptEvent, act: Act) -> Moved | None:
         """What the other side's transport says about a message id of ours; None when we never sent it.
@@ -162,14 +183,45 @@ class Attempts:
         with self.store.transaction() as session:
             return session.exec(self._by_transport_id(transport_id)).first()
 
-    def unacknowledged(self) -> list[tuple[Attempt, Message]]:
+    def unacknowledged(self) -> list[OnTheWay]:
         """Newest attempts that were handed over, and are not acknowledged; oldest first."""
         with self.store.transaction() as session:
-            wanted = select(Attempt, Message).join(Message).join(Submission)
-            wanted = wanted.where(Submission.cycle_id == self.store.cycle_id)
+            wanted = select(Attempt, Message, Submission).join(Message, col(Attempt.message_ref) == Message.id)
+            wanted = wanted.join(Submission).where(Submission.cycle_id == self.store.cycle_id)
             wanted = wanted.where(col(Attempt.state).in_([AttemptState.HANDED_OVER, AttemptState.GIVEN_UP]))
-            found = session.exec(wanted.order_by(col(Attempt.opened_at))).all()
-            return [(each, message) for each, message in found if self._latest(session, message.id) is each]
+            newest = session.exec(self._tried_versions()).first()
+            return [
+                OnTheWay(
+                    attempt,
+                    message,
+                    arrived=message.is_answered or submission.state is SubmissionState.ACCEPTED,
+                    wanted=submission.state in _AWAITED and submission.version == newest,
+                )
+                for attempt, message, submission in session.exec(wanted.order_by(col(Attempt.opened_at))).all()
+                if self._latest(session, message.id) is attempt
+            ]
+
+    def _tried_versions(self) -> SelectOfScalar[int]:
+        tried = select(Submission.version).join(Message).join(Attempt)
+        return tried.where(Submission.cycle_id == self.store.cycle_id).order_by(col(Submission.version).desc())
+
+    def take_try(self, attempt: Attempt, act: Act) -> bool:
+        """Take the retry that is due for this process; False when another one has, or an answer has come meanwhile."""
+        with self.store.transaction() as session:
+            self.store.locked(session, session.get_one(Message, attempt.message_ref).submission_id)
+            found = session.get_one(Attempt, attempt.id, populate_existing=True)
+            if (found.state, found.last_try_at) != (attempt.state, attempt.last_try_at):
+                return False
+            found.last_try_at = act.at
+            session.add(found)
+            return True
+
+    def give_back_try(self, attempt: Attempt) -> None:
+        """The other side was away: the retry is still due."""
+        with self.store.transaction() as session:
+            found = session.get_one(Attempt, attempt.id)
+            found.last_try_at = attempt.last_try_at
+            session.add(found)
 
     def refusal_code(self, message_id: str) -> str:
         """The code with which the other side's transport last refused a message; empty when it never did."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kpr.errors import BadMessage
+from kpr.security.refusals import Refused
+from kpr.transports.seam import ErrorForm
 
 #: The transport's conditions (AMQP specification s. 2.2.6), as a message handler says them.
 _CODES = {
@@ -16,15 +17,23 @@ _CODES = {
     "transport:invalid-field-value": "ValueNotRecognized",
     "abuse:spoofing-attack": "SecurityFailure",
 }
-_FAMILY = "ebxml:"
+_FAMILY, SOAP_FAMILY = "ebxml:", "soap:"
 
 
-class RuleBroken(BadMessage):
-    """A rule of HITS 1172 is broken: ``code`` is what the sender is told."""
+class RuleBroken(Refused):
+    """A rule of HITS 1172 is broken: ``rule`` is its number, ``code`` what the sender is told.
 
-    def __init__(self, problem: str, *, code: str, place: str = "") -> None:
-        self.code = code
-        super().__init__(problem, place=place)
+    ``soap``: by a SOAP fault, and not by an error signal.
+    """
+
+    def __init__(self, problem: str, *, code: str, rule: str = "", place: str = "", soap: bool = False) -> None:
+        self.code, self.rule = code, rule
+        super().__init__(problem, condition=(SOAP_FAMILY if soap else _FAMILY) + code, place=place)
+
+
+def came_late() -> RuleBroken:
+    """A message whose TimeToLive has passed."""
+    return RuleBroken("The message came after its time to live.", code="TimeToLiveExpired", rule="time_to_live")
 
 
 def error_code(condition: str) -> str:
@@ -32,6 +41,11 @@ def error_code(condition: str) -> str:
     if condition.startswith(_FAMILY):
         return condition.removeprefix(_FAMILY)
     return _CODES.get(condition, "Unknown")
+
+
+def answer_form(condition: str) -> ErrorForm:
+    """How a condition is told: what is wrong with mail or SOAP by a SOAP fault (HITS 1172 s. 4.2.2.3)."""
+    return ErrorForm.SOAP if condition.startswith(SOAP_FAMILY) else ErrorForm.SPEC
 
 
 def condition(code: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from kpr.errors import BadMessage
 from kpr.messages.ebxml.mail_report import LOOKED_AT, Bounce, read_bounce
 from kpr.messages.ebxml.mime import Entity, read_entity
-from kpr.messages.ebxml.model import Soap, SoapKind
+from kpr.messages.ebxml.model import SignalError, Soap, SoapKind
 from kpr.messages.ebxml.names import ACKNOWLEDGMENT, MESSAGE_ERROR
 from kpr.messages.ebxml.read import read_soap
 from kpr.transports.edi.carrier import Arrived
@@ -23,6 +23,11 @@ _UUID = 36
 _NOBODY = Envelope("", "", "", "", None)
 
 
+def parcel_limit(max_bytes: int) -> int:
+    """How large a whole parcel may be, in bytes, when ``max_bytes`` of it are encrypted: base64, heads, SOAP part."""
+    return 2 * max_bytes + (2 << 20)
+
+
 def read_envelope(arrived: Arrived, limit: int) -> Envelope:
     """What stands on a parcel; ``limit`` is the size that was agreed, in bytes."""
     try:
@@ -31,7 +36,7 @@ def read_envelope(arrived: Arrived, limit: int) -> Envelope:
         if bounce is not None:
             return _of_bounce(bounce)
         with arrived.open() as raw:
-            entity = read_entity(raw, _Nowhere(), limit=2 * limit)
+            entity = read_entity(raw, _Nowhere(), limit=parcel_limit(limit))
         return envelope_of(entity, read_soap(entity.soap))
     except BadMessage:
         return _NOBODY
@@ -66,11 +71,14 @@ def _fault(entity: Entity, soap: Soap) -> Fault | None:
         named = (*entity.head.in_reply_to, *entity.head.references)
         original = next((found for each in named if (found := message_of(each))), "")
         return Fault(f"soap:{soap.fault_code.rpartition(':')[2] or 'Fault'}", original[:_UUID])
-    errors = [error for error in soap.errors if error.severity != "Warning"]
-    if soap.kind is not SoapKind.ERROR or soap.header is None or not errors:
+    if soap.kind is not SoapKind.ERROR or soap.header is None:
         return None
-    first = errors[0]
-    return Fault(f"ebxml:{first.code}", soap.header.ref_to_message_id, first.description)
+    errors = [error for error in soap.errors if error.severity != "Warning"]
+    # The list says how bad it is as a whole, and may say it alone; only what says "Warning" is one.
+    if not errors and soap.highest_severity == "Warning":
+        return None
+    first = next(iter(errors or soap.errors), SignalError("Unknown"))
+    return Fault(f"ebxml:{first.code or 'Unknown'}", soap.header.ref_to_message_id, first.description)
 
 
 #: What a report says of a mail that was not delivered (RFC 3464 s. 2.3.3); some mail servers say nothing.

@@ -206,6 +206,9 @@ class FtpsFiles:
             if not isinstance(error, ftplib.error_perm):
                 self._drop()
             what = condition(error)
+            # We have been logged in: only another certificate on a data line is more than a line that broke.
+            if what == "tls" and not isinstance(error, ssl.SSLCertVerificationError):
+                what = "away"
             raise carrier_error(f"ftps:{(special or {}).get(what, what)}") from None
 
 
