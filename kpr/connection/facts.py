@@ -10,6 +10,7 @@ from cryptography import x509
 
 from kpr.address_book import AddressBook
 from kpr.errors import BadInput, BadSettings, KprError
+from kpr.messages.ebxml.cpa_model import Cpa
 from kpr.security.certificates import Purpose
 from kpr.security.trust_settings import Checked
 from kpr.transports.amqp.queues import Presence, QueueLook
@@ -71,6 +72,30 @@ class FolderFacts:
     waiting: int = 0
 
 
+class Stop(StrEnum):
+    """A server or folder on the EDI route, and the mailbox of the ident feedback."""
+
+    SMTP = "smtp"
+    EDI_MAILBOX = "edi mailbox"
+    FILES = "files"
+    IDENT_MAILBOX = "ident mailbox"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopFacts:
+    """One of them: what was in the way (None: reached), how many wait there, and the largest mail that it takes.
+
+    ``missing`` names folders that are not there; waiting and largest are None where nobody can say.
+    """
+
+    stop: Stop
+    where: str
+    error: KprError | None = None
+    waiting: int | None = None
+    largest: int | None = None
+    missing: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateFacts:
     """One certificate by the setting that names it. ``purpose`` is None for one that only opens what is on its way.
@@ -102,5 +127,7 @@ class Facts:
     book: AddressBook | BadSettings | None = None
     bus: BusFacts | None = None
     folder: FolderFacts | None = None
+    stops: tuple[StopFacts, ...] = ()
+    agreement: Cpa | BadInput | None = None
     certificates: tuple[CertificateFacts, ...] = ()
     clock: ClockFacts = ClockFacts()

@@ -17,21 +17,23 @@ from kpr.connection.findings import (
     word_of,
 )
 from kpr.errors import BadSettings
-from kpr.settings import Environment, PartySettings
+from kpr.settings import Environment, PartySettings, Settings
 from kpr.transports.amqp.settings import AmqpSettings
-from kpr.transports.edi.settings import EdiSettings
+from kpr.transports.edi.settings import EdiSettings, MailCarrierSettings
 
 
 def judge_book(case: Case) -> Iterator[ConnectionFinding]:
     """The address book: is it there, fresh, and does it have both parties with their queues."""
     book = case.facts.book
-    over_amqp = case.facts.bus is not None
+    over_amqp, by_mail = case.facts.bus is not None, goes_by_mail(case.settings)
     if isinstance(book, BadSettings):
         yield bad_setting(book)
         return
     if book is None:
         if over_amqp:
             yield say("book_missing", "addresses")
+        if by_mail:
+            yield say("book_missing_for_mail", "addresses")
         return
     days = (case.now.date() - book.fetched).days
     yield say("book_stale" if book.is_stale(case.now) else "book_ok", "addresses", day=on_day(book.fetched), days=days)
@@ -39,6 +41,8 @@ def judge_book(case: Case) -> Iterator[ConnectionFinding]:
     receiver = _party(book, case.settings.receiver, "receiver", "receiver")
     yield from own.findings
     yield from receiver.findings
+    if by_mail:
+        yield from _edi_addresses(own, receiver)
     if not over_amqp:
         return
     if own.entry is not None:
@@ -47,6 +51,18 @@ def judge_book(case: Case) -> Iterator[ConnectionFinding]:
                 yield say("own_queue_unregistered", "addresses", role=word_of(role), her_id=own.entry.her_id)
     if receiver.entry is not None and receiver.entry.addresses.asynchronous is None:
         yield say("receiver_queue_unregistered", "addresses", her_id=receiver.entry.her_id)
+
+
+def goes_by_mail(settings: Settings) -> bool:
+    """Whether messages go by mail, so that EDI addresses are needed."""
+    transport = settings.transport
+    return isinstance(transport, EdiSettings) and isinstance(transport.carrier, MailCarrierSettings)
+
+
+def _edi_addresses(own: _Party, receiver: _Party) -> Iterator[ConnectionFinding]:
+    for party, who in ((own, "us"), (receiver, "receiver")):
+        if party.entry is not None and not party.entry.addresses.edi:
+            yield say("edi_address_missing", "addresses", who=word_of(who), her_id=party.entry.her_id)
 
 
 @dataclass(frozen=True, slots=True)

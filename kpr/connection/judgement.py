@@ -13,6 +13,7 @@ from kpr.connection.findings import Case, ConnectionFinding
 from kpr.connection.judge_addresses import judge_book, judge_identity
 from kpr.connection.judge_bus import judge_transport
 from kpr.connection.judge_certificates import judge_certificates, judge_clock
+from kpr.connection.judge_edi import judge_agreement, judge_stops
 from kpr.settings import Settings
 from kpr.years import Year
 
@@ -23,6 +24,8 @@ def judge(facts: Facts, year: Year, settings: Settings, now: datetime) -> list[C
     parts = (
         judge_book(case),
         judge_transport(case),
+        judge_stops(case),
+        judge_agreement(case),
         judge_certificates(case),
         judge_clock(facts.clock),
         judge_identity(case),

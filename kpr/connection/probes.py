@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from kpr.address_book import AddressBook, load_address_book, queue_name
 from kpr.connection.facts import NOT_SEEN, BusFacts, CertificateFacts, ClockFacts, Facts, FolderFacts, QueueFacts, Role
+from kpr.connection.probe_edi import ask_agreement, ask_mailbox, ask_route
 from kpr.errors import BadInput, BadSettings, KprError
 from kpr.progress import Progress, silent
 from kpr.security.certificates import Identity, Purpose, load_certificate, load_identity
@@ -46,11 +47,20 @@ def gather(settings: Settings, now: datetime, progress: Progress = silent) -> Fa
     bus = ask_bus(transport, names(settings, known)) if isinstance(transport, AmqpSettings) else None
     own_her_id = settings.sender.service_her_id
     folder = ask_folder(transport.folder, own_her_id) if isinstance(transport, DirectorySettings) else None
+    stops = (*ask_route(settings), ask_mailbox(settings))
     progress("sertifikatene", 1, 3)
     certificates = tuple(_trusted(each, chain, settings, now) for each, chain in _certificates(settings, known))
     progress("klokken", 2, 3)
     clock = ask_clock(transport.time_server if isinstance(transport, AmqpSettings) else None)
-    return Facts(book=book, bus=bus, folder=folder, certificates=certificates, clock=clock)
+    return Facts(
+        book=book,
+        bus=bus,
+        folder=folder,
+        stops=stops,
+        agreement=ask_agreement(settings),
+        certificates=certificates,
+        clock=clock,
+    )
 
 
 def _book(settings: Settings) -> AddressBook | BadSettings | None:

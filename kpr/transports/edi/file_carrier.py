@@ -61,6 +61,19 @@ class FileCarrier:
             if self._files.size(f"{inbox}/{entry.name}") == entry.size:
                 yield FileParcel(self, entry.name, entry.size)
 
+    def look(self, folders: Iterable[str]) -> dict[str, int | None]:
+        """How many files lie in each folder, None where it is not there; nothing is made, moved or opened."""
+        self._ready()
+        return {folder: self._counted(folder) for folder in folders}
+
+    def _counted(self, folder: str) -> int | None:
+        try:
+            return sum(entry.plain for entry in self._files.entries(folder))
+        except TransportRefused as error:
+            if str(error) == str(self._error("no-such-folder")):
+                return None
+            raise
+
     def close(self) -> None:
         """Let go of the connection; the next call opens a new one."""
         if self._reader:

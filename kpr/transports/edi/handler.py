@@ -103,10 +103,11 @@ def open_handler(settings: EdiSettings) -> HandlerTransport:
             place="transport.carrier",
             remedy="Use a carrier of kind folder, sftp or ftps.",
         )
-    return HandlerTransport(_files(carrier), carrier.folders)
+    return HandlerTransport(files_of(carrier), carrier.folders)
 
 
-def _files(settings: SftpCarrierSettings | FtpsCarrierSettings | FolderCarrierSettings) -> Files:
+def files_of(settings: SftpCarrierSettings | FtpsCarrierSettings | FolderCarrierSettings) -> Files:
+    """The place of files that the settings name."""
     if isinstance(settings, SftpCarrierSettings):
         from kpr.transports.edi.sftp import SftpFiles
 

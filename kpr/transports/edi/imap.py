@@ -80,6 +80,11 @@ class ImapBox:
                 if uid in about:  # else it has gone meanwhile
                     yield self._arrived(about[uid])
 
+    def look(self) -> int:
+        """How many mails wait; nothing of them is fetched."""
+        self._line.begin()
+        return len(self._line.search("UNDELETED"))
+
     def _arrived(self, one: Fetched) -> ArrivedMail:
         name = f"{self._line.validity}.{one.uid}"
         return ArrivedMail(self, name, one.size or 0, one.received_at or datetime.now(UTC), one.body or b"")

@@ -49,6 +49,17 @@ class SmtpSender:
             with contextlib.suppress(OSError):  # it has been taken; the goodbye does not matter
                 client.quit()
 
+    def look(self, own_name: str) -> int | None:
+        """Connect, secure and log in, and send nothing; the largest mail that the server announces, in bytes.
+
+        None where it announces nothing. Errors as for ``send``.
+        """
+        with self._connection(own_name) as client:
+            said = client.esmtp_features.get("size", "").strip()
+            with contextlib.suppress(OSError):
+                client.quit()
+        return int(said) if said.isdigit() and int(said) else None
+
     @contextlib.contextmanager
     def _connection(self, own_name: str) -> Iterator[smtplib.SMTP]:
         """Connected, secured and logged in. Whatever goes wrong on it becomes an error of ours."""
