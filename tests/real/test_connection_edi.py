@@ -63,12 +63,14 @@ def change(made: Place, **changes: Any) -> None:
     made.settings.write_text(yaml.safe_dump(settings), encoding="utf-8")
 
 
-def held(way: Route) -> dict[str, bytes]:
-    """Every mail and file that the servers hold."""
+def held(way: Route) -> list[tuple[str, bytes]]:
+    """Every mail and file that the servers hold, each with its place: of a mail the mailbox, and whether it was seen."""
     assert way.folder is not None
     places = [path for name in ("imap/mail", "sftp/files") for path in (way.folder / name).rglob("*")]
     kept = [path for path in places if path.is_file() and not path.name.startswith("dovecot")]
-    return {str(path): path.read_bytes() for path in kept}
+    # A mail that somebody looked past moves from "new" to "cur", and is as unseen as before.
+    told = ((str(path.parent).removesuffix("/new").removesuffix("/cur"), path) for path in kept)
+    return sorted((f"{folder} {'S' in path.name.partition(':2,')[2]}", path.read_bytes()) for folder, path in told)
 
 
 def test_all_in_place_ends_with_0_and_touches_nothing(tmp_path: Path, route: Route, check: Check) -> None:  # noqa: F811
