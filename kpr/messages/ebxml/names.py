@@ -29,3 +29,9 @@ XPATH_TEXT = (
 SHA1, SHA256 = "http://www.w3.org/2000/09/xmldsig#sha1", "http://www.w3.org/2001/04/xmlenc#sha256"
 RSA_SHA1 = "http://www.w3.org/2000/09/xmldsig#rsa-sha1"
 RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+
+#: The same as a condition on one element, with the prefixes above.
+FOR_NEXT_NODE = (
+    "@soap:actor='urn:oasis:names:tc:ebxml-msg:actor:nextMSH' "
+    "or @soap:actor='http://schemas.xmlsoap.org/soap/actor/next'"
+)

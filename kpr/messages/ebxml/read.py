@@ -15,7 +15,7 @@ from lxml import etree
 
 from kpr.errors import BadMessage
 from kpr.messages.ebxml.model import Acknowledged, ManifestItem, MessageHeader, Reference, SignalError, Soap, SoapKind
-from kpr.messages.ebxml.names import NAMESPACES, SOAP
+from kpr.messages.ebxml.names import FOR_NEXT_NODE, NAMESPACES, SOAP
 from kpr.messages.safe_xml import parse_small
 
 _FRACTION = re.compile(r"(\.\d{6})\d+")
@@ -28,6 +28,13 @@ _KINDS = (
 #: What may stand there once only: a second one could be the one that another reader looks at.
 _ONCE = ("soap:Header", "soap:Body", *(path for _, path in _KINDS), "soap:Header/eb:MessageHeader", ".//ds:Signature")
 
+#: The XPath transform takes what is for the next node out of the signature: what is read must not stand there.
+_READ = " | ".join(
+    f"//{name}"
+    for name in ("soap:Header", "soap:Body", "eb:MessageHeader", "eb:Manifest", "eb:Acknowledgment", "eb:ErrorList")
+)
+_UNSIGNED = f"({_READ})[ancestor-or-self::*[{FOR_NEXT_NODE}]]"
+
 
 def read_soap(raw: bytes) -> Soap:
     """The envelope's values; see above for what is a BadMessage."""
@@ -37,6 +44,8 @@ def read_soap(raw: bytes) -> Soap:
     for path in _ONCE:
         if len(_all(root, path)) > 1:
             raise BadMessage("The envelope holds something twice that may be there only once.", place=path)
+    if _all(root, _UNSIGNED):
+        raise BadMessage("A part of the envelope is for the next node on the way, so that no signature covers it.")
     kind = _kind(root)
     return Soap(
         kind=kind,

@@ -25,6 +25,7 @@ from kpr.messages.ebxml.model import Reference
 from kpr.messages.ebxml.names import (
     C14N,
     ENVELOPED,
+    FOR_NEXT_NODE,
     NAMESPACES,
     RSA_SHA1,
     RSA_SHA256,
@@ -48,11 +49,6 @@ _HASHES: dict[str, Any] = {SHA256: sha256, SHA1: sha1}
 _METHODS: dict[str, Any] = {RSA_SHA256: hashes.SHA256, RSA_SHA1: hashes.SHA1}
 #: What the envelope's reference may say: three transforms, or two, as HIS 1037's own examples have it.
 _ROOT_TRANSFORMS = ((ENVELOPED, XPATH, C14N), (ENVELOPED, C14N))
-#: Elements for the next node on the way (SyncReply, say) are no part of what is signed.
-_FOR_NEXT_NODE = (
-    "//*[@soap:actor='urn:oasis:names:tc:ebxml-msg:actor:nextMSH' "
-    "or @soap:actor='http://schemas.xmlsoap.org/soap/actor/next']"
-)
 
 
 # -- signing -----------------------------------------------------------------------------------------------------
@@ -210,9 +206,9 @@ def _canonical_envelope(root: etree._Element, *, with_xpath: bool) -> bytes:
     """The document without its signature, and without what is for the next node on the way."""
     for element in _all(root, "//ds:Signature"):
         _remove(element)
-    for element in _all(root, _FOR_NEXT_NODE) if with_xpath else []:
+    for element in _all(root, f"//*[{FOR_NEXT_NODE}]") if with_xpath else []:
         _remove(element)
-    return bytes(etree.tostring(root.getroottree(), method="c14n", exclusive=False, with_comments=False))
+    return _canonical(root.getroottree())
 
 
 def _remove(element: etree._Element) -> None:
@@ -229,8 +225,11 @@ def _remove(element: etree._Element) -> None:
     parent.remove(element)
 
 
-def _canonical(element: etree._Element) -> bytes:
-    return bytes(etree.tostring(element, method="c14n", exclusive=False, with_comments=False))
+def _canonical(node: etree._Element | etree._ElementTree) -> bytes:
+    try:
+        return bytes(etree.tostring(node, method="c14n", exclusive=False, with_comments=False))
+    except etree.LxmlError:  # a relative namespace, say, which canonical XML does not know (s. 1.3)
+        raise BadSignature("The envelope has no canonical form.") from None
 
 
 def _one(element: etree._Element, path: str) -> etree._Element:

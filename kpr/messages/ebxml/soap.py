@@ -15,7 +15,17 @@ from xml.sax.saxutils import escape, quoteattr
 
 from kpr.errors import BadMessage
 from kpr.messages.ebxml.model import Acknowledged, ManifestItem, MessageHeader, Reference, SignalError
-from kpr.messages.ebxml.names import DS, EB, ERROR_CONTEXT, SIGNAL_SERVICE, SOAP, TO_PARTY_MSH, XLINK
+from kpr.messages.ebxml.names import (
+    DS,
+    EB,
+    ERROR_CONTEXT,
+    SIGNAL_SERVICE,
+    SOAP,
+    TO_PARTY_MSH,
+    XLINK,
+    XPATH,
+    XPATH_TEXT,
+)
 
 #: What XML 1.0 s. 2.2 does not allow.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -120,15 +130,19 @@ def _item(item: ManifestItem) -> str:
 
 
 def _reference(reference: Reference) -> str:
-    transforms = "".join(
-        f"<ds:Transform Algorithm={_attribute(each)}/>" for each in reference.transforms if "xpath" not in each
-    )
+    transforms = "".join(_transform(each) for each in reference.transforms)
     listed = f"<ds:Transforms>{transforms}</ds:Transforms>" if transforms else ""
     return (
         f"<ds:Reference URI={_attribute(reference.uri)}>{listed}"
         f"<ds:DigestMethod Algorithm={_attribute(reference.digest_method)}/>"
         f"<ds:DigestValue>{base64.b64encode(reference.digest).decode()}</ds:DigestValue></ds:Reference>"
     )
+
+
+def _transform(algorithm: str) -> str:
+    """As in the signature that it is taken from; there is one XPath only that is accepted."""
+    xpath = f"<ds:XPath>{_text(XPATH_TEXT)}</ds:XPath>" if algorithm == XPATH else ""
+    return f"<ds:Transform Algorithm={_attribute(algorithm)}>{xpath}</ds:Transform>"
 
 
 def _error(error: SignalError) -> str:
