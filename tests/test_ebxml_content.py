@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpr.errors import BadMessage
-from kpr.messages.ebxml.content import Content, open_content, write_content
+from kpr.messages.ebxml.content import Content, as_entity, open_content, write_content
 
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n<MsgHead navn="Ærlig Øst"/>\n'.encode()
 LIMIT = 1 << 20
@@ -243,3 +243,13 @@ def test_noise_is_refused_or_begins_like_xml(noise: bytes) -> None:
     """Arbitrary bytes give no other error than a BadMessage, and pass only as what they are."""
     with contextlib.suppress(BadMessage):
         assert opened(noise)[0] == noise
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_an_entity_that_is_read_is_the_one_that_is_written(size: int) -> None:
+    """However it is asked for, the same bytes as ``write_content`` makes, and as many as were told."""
+    plain, written = b"<a>" + bytes(range(32, 127)) * 9 + b"</a>", io.BytesIO()
+    write_content(io.BytesIO(plain), written)
+    stream, told = as_entity(io.BytesIO(plain), len(plain))
+    read = b"".join(iter(lambda: stream.read(size), b""))
+    assert (read, len(read)) == (written.getvalue(), told)

@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 
 from kpr.errors import BadMessage, BadSettings, TransportRefused
 from kpr.messages.ebxml.agreement import APP_REC, Agreement, agreement
-from kpr.messages.ebxml.content import open_content, write_content
+from kpr.messages.ebxml.content import as_entity, open_content, write_content
 from kpr.messages.ebxml.cpa import read_cpa
 from kpr.messages.ebxml.cpa_model import Cpa
 from kpr.messages.ebxml.mime import Entity, read_entity, write_entity
@@ -60,6 +60,7 @@ class EbXml:
     def pack(self, plain: BinaryIO, size: int, out: BinaryIO, envelope: Envelope) -> Packed:
         """Encrypt, sign and wrap. TransportRefused: larger than what was agreed; BadMessage: it breaks a rule."""
         agreed = self.agreements(envelope.message_type)
+        _demand_our_cipher(agreed)
         schema = self.schemas.get(envelope.message_type)
         if schema is None:  # a receipt, which is small
             receipt = plain.read(size)
@@ -76,11 +77,13 @@ class EbXml:
         return Packed(written.hash.hexdigest(), written.size, digests(read_soap(signed).references))
 
     def _encrypted(self, plain: BinaryIO, size: int) -> io.BytesIO:
-        source, zipped = plain, self.settings.compress == "gzip"
-        if zipped:
-            source = _Bounded(self.settings.max_bytes)
-            size = write_content(plain, source, zipped=True, entity=False)
+        """As a MIME entity (HITS 1172 s. 5.15.1), compressed where the settings say so."""
+        if self.settings.compress == "gzip":
+            source: BinaryIO = _Bounded(self.settings.max_bytes)
+            size = write_content(plain, source, zipped=True)
             source.seek(0)
+        else:
+            source, size = as_entity(plain, size)
         encrypted = _Bounded(self.settings.max_bytes)
         envelop(source, size, encrypted, self.keys.their_encryption_certificate)
         encrypted.seek(0)
@@ -175,6 +178,16 @@ def _header_of(message: Unpacked) -> MessageHeader:
     if message.header is None:
         raise ValueError("only a message that was opened can be answered")
     return message.header
+
+
+def _demand_our_cipher(agreed: Agreement) -> None:
+    """Triple DES is read from those who still write it, and never written."""
+    if agreed.encryption != "aes-256-cbc":
+        raise BadSettings(
+            f"The agreement wants {agreed.encryption}, which kpr reads and does not write.",
+            place="transport.cpa_file",
+            remedy="Ask the other party for an agreement with AES-256-CBC.",
+        )
 
 
 def digests(references: tuple[Reference, ...]) -> str:

@@ -171,7 +171,7 @@ def wrapped(soap: bytes, payload: bytes, content_id: str) -> bytes:
     whole = EmailMessage(policy=email.policy.SMTP)
     whole["From"], whole["To"] = "a@kommune.example.invalid", "b@register.example.invalid"
     whole["Date"], whole["Message-ID"] = "Thu, 07 Jan 2021 10:00:00 +0100", f"<{uuid4()}@kommune.example.invalid>"
-    whole["SOAPAction"] = '"ebXML"'
+    whole["MIME-Version"], whole["SOAPAction"] = "1.0", '"ebXML"'
     whole.make_related()
     first, second = EmailMessage(policy=email.policy.SMTP), EmailMessage(policy=email.policy.SMTP)
     first.set_content(soap, "text", "xml", cte="base64", params={"charset": "UTF-8"}, cid="<soap@example.invalid>")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from kpr.errors import BadMessage
 from kpr.messages.ebxml.mime_head import read_fields
@@ -58,6 +58,25 @@ def write_content(plain: BinaryIO, out: BinaryIO, *, zipped: bool = False, entit
         out.write(piece)
         size += len(piece)
     return size
+
+
+def as_entity(plain: BinaryIO, size: int) -> tuple[BinaryIO, int]:
+    """Plain XML of ``size`` bytes as a MIME entity to be read, and the size of that; nothing is held."""
+    return cast(BinaryIO, _Preceded(_ENTITY_HEAD, plain)), len(_ENTITY_HEAD) + size
+
+
+class _Preceded:
+    """A stream with something in front."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head, self._rest = head, rest
+
+    def read(self, size: int) -> bytes:
+        """Up to ``size`` bytes, first of the head."""
+        if self._head:
+            piece, self._head = self._head[:size], self._head[size:]
+            return piece
+        return self._rest.read(size)
 
 
 def _deflated(pieces: Iterator[bytes]) -> Iterator[bytes]:
