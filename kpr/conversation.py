@@ -197,7 +197,12 @@ TABLE: dict[type[StrEnum], dict[StrEnum, dict[StrEnum, StrEnum]]] = {
     },
     AttemptState: {
         # Killed between handing over and writing it down, or seemingly failed: the other side's answer says it arrived.
-        _A.PENDING: {**_ANSWERED, _AE.HANDED_OVER: _A.HANDED_OVER, _AE.FAILED: _A.FAILED},
+        _A.PENDING: {
+            **_ANSWERED,
+            _AE.HANDED_OVER: _A.HANDED_OVER,
+            _AE.FAILED: _A.FAILED,
+            _AE.RETURNED: _A.FAILED,
+        },
         _A.FAILED: {**_ANSWERED, _AE.TRY_AGAIN: _A.PENDING},
         _A.HANDED_OVER: {
             **_ANSWERED,

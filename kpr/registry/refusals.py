@@ -65,7 +65,7 @@ class Refusals:
             self._refuse(received, "incomplete envelope", now, fault)
         return bool(missing)
 
-    def play(self, received: Received, play: Play, family: str, digests: str, now: datetime) -> None:
+    def play(self, received: Received, play: Play, family: str, now: datetime, digests: str = "") -> None:
         """An error that the scenario asks for: the message counts as the n-th of its family, and nothing more."""
         fault = Fault(play.error or "", "", play.error_detail or "As the scenario says.", play.error_data)
         self._refuse(received, f"scenario: {play.error}", now, fault, family, digests, ErrorForm(play.error_form))

@@ -131,7 +131,7 @@ class Register:
         play = self.scenario.play(verdict.family, self.state.count(verdict.family) + 1)
         if play.error and self.state.is_new(verdict.head.msg_id):
             self.vault.remove(name)
-            self.refusals.play(received, play, verdict.family, unpacked.digests, now)
+            self.refusals.play(received, play, verdict.family, now, unpacked.digests)
             return
         packaging = spoilt(self.packagings[sender.her_id], spoil(play))
         reply = answer(packaging, unpacked, play, now)

@@ -46,7 +46,9 @@ class Signals:
         kept = self.state.signal(envelope.from_her_id, envelope.message_id)
         if kept is None:
             return
-        if kept.digests != self._digests(received, now):  # HITS 1172 s. 5.8.2: warned of, not handed on, not answered
+        # One that was refused as it came has none: then there is nothing to compare, and the same error goes out again.
+        # Otherwise it is warned of, not handed on and not answered (HITS 1172 s. 5.8.2).
+        if kept.digests and kept.digests != self._digests(received, now):
             _log.error("another message under an id that has come", transport_id=opaque(envelope.message_id))
             return
         self.state.came_again(kept)

@@ -162,7 +162,7 @@ class RegisterState:
 
     def has_come(self, her_id: str, transport_id: str) -> bool:
         """Whether this transport message was handled before (AMQP specification s. 2.2.3: logged only)."""
-        query = " UNION ALL ".join(f"SELECT her_id, transport_id FROM {each}" for each in _CAME)
+        query = " UNION ALL ".join(f"SELECT her_id, transport_id FROM {each}" for each in _CAME)  # noqa: S608
         wanted = f"SELECT 1 FROM ({query}) WHERE her_id = ? AND transport_id = ?"  # noqa: S608  (no word from outside)
         return bool(transport_id and self._rows(wanted, (her_id, transport_id)))
 

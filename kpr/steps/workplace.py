@@ -201,7 +201,9 @@ def open_workplace(settings_file: Path) -> Iterator[Workplace]:
     year = load_year(settings.data_year, settings.year_file)
     _check_receiver(settings, year)
     book = load_address_book(settings.addresses) if settings.addresses else None
-    transport = open_transport(settings.transport, settings.sender.service_her_id, book)
+    transport = open_transport(
+        settings.transport, settings.sender.service_her_id, book, settings.receiver.service_her_id
+    )
     engine = open_engine(settings.store.url.get_secret_value())
     try:
         migrate(engine)

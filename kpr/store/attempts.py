@@ -150,7 +150,8 @@ class Attempts:
         act: Act,
     ) -> None:
         before, attempt.state = attempt.state, step(attempt.state, event)
-        if event is AttemptEvent.HANDED_OVER:
+        # A mail that came back was handed over, whether that has been written down or not.
+        if event is AttemptEvent.HANDED_OVER or (before is AttemptState.PENDING and event is AttemptEvent.RETURNED):
             attempt.tries, attempt.last_try_at = attempt.tries + 1, act.at
         if before is AttemptState.PENDING or event in _OUTCOMES:
             attempt.ended_at = act.at

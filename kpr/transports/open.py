@@ -28,14 +28,19 @@ class DirectorySettings(BaseModel):
 TransportSettings = Annotated[DirectorySettings | AmqpSettings | EdiSettings, Field(discriminator="kind")]
 
 
-def open_transport(settings: TransportSettings, own_her_id: str, book: AddressBook | None) -> Transport:
-    """One party's end of the transport. The connection is made when it is first needed."""
+def open_transport(
+    settings: TransportSettings, own_her_id: str, book: AddressBook | None, partner: str | None = None
+) -> Transport:
+    """One party's end of the transport. The connection is made when it is first needed.
+
+    ``partner`` is the one party that we exchange with, where there is only one: what others send is not ours to touch.
+    """
     if isinstance(settings, DirectorySettings):
         return DirectoryTransport(settings.folder, own_her_id)
     if isinstance(settings, EdiSettings):
         from kpr.transports.edi.transport import open_edi
 
-        return open_edi(settings, own_her_id, book)
+        return open_edi(settings, own_her_id, book, partner)
     if book is None:
         raise BadSettings(
             "AMQP needs an address book: queue names come from Adresseregisteret.",

@@ -32,6 +32,7 @@ class EdiTransport:
     book: AddressBook | None
     own_her_id: str
     carrier: Carrier
+    partner: str | None = None
 
     def send(self, envelope: Envelope, body: BinaryIO, size: int) -> None:
         """Put one packed message."""
@@ -71,9 +72,22 @@ class EdiTransport:
         """Nothing: an error is a signed signal here, which the packaging makes and ``send`` carries."""
 
     def receive(self) -> Iterator[EdiMessage]:
-        """Whole parcels that wait for us, oldest first."""
+        """Whole parcels that wait for us, oldest first.
+
+        The mailbox of a communication party may be read by other programs too: what another party than ours has sent,
+        or what is for another than us, is left as it lies.
+        """
         for arrived in self.carrier.waiting():
-            yield EdiMessage(read_envelope(arrived, self.settings.max_bytes), arrived)
+            envelope = read_envelope(arrived, self.settings.max_bytes)
+            if self._is_for_others(envelope):
+                _log.info("left for others", size=arrived.size)
+                continue
+            yield EdiMessage(envelope, arrived)
+
+    def _is_for_others(self, envelope: Envelope) -> bool:
+        if self.partner is None:
+            return False
+        return envelope.from_her_id not in ("", self.partner) or envelope.to_her_id not in ("", self.own_her_id)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -108,10 +122,10 @@ class EdiMessage:
         self.arrived.set_aside(reason)
 
 
-def open_edi(settings: EdiSettings, own_her_id: str, book: AddressBook | None) -> Transport:
+def open_edi(settings: EdiSettings, own_her_id: str, book: AddressBook | None, partner: str | None = None) -> Transport:
     """One party's end; connections are made when they are first needed."""
     if settings.form == "handler":
         from kpr.transports.edi.handler import open_handler  # it needs what stands above
 
         return open_handler(settings)
-    return EdiTransport(settings, book, own_her_id, open_carrier(settings.carrier))
+    return EdiTransport(settings, book, own_her_id, open_carrier(settings.carrier), partner)

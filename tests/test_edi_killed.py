@@ -1,0 +1,204 @@
+"""Killed at any step of the EDI route and run again: no second id, no lost receipt, nothing durable unacknowledged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import test_killed
+from edi_place import edi_place, files, hold_back, newest, put, sent_of, soap_of
+from place import Place
+from test_killed import killed_at, msg_ids
+
+from kpr.conversation import AttemptState
+from kpr.registry.state import RegisterState
+from kpr.security.vault import Vault
+from kpr.store import InboxKind, MessageKind
+from kpr.store.store import Store
+from kpr.transports.edi.file_carrier import FileCarrier
+
+SILENT = {"type": "iplos", "silent": True, "acknowledge_from_try": 0}
+
+
+@pytest.fixture(autouse=True)
+def _durable_steps_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child dies after a step of this route: a transaction of either side, a vault file, a file put or moved."""
+    monkeypatch.setattr(test_killed, "_die_at", _die_at)
+
+
+def _die_at(point: int) -> None:
+    left = [point]
+
+    def count() -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            os._exit(9)
+
+    def context(original: Any) -> Any:
+        @contextlib.contextmanager
+        def wrapped(*args: Any, **words: Any) -> Iterator[Any]:
+            with original(*args, **words) as value:
+                yield value
+            count()
+
+        return wrapped
+
+    def call(original: Any) -> Any:
+        def wrapped(*args: Any, **words: Any) -> Any:
+            value = original(*args, **words)
+            count()
+            return value
+
+        return wrapped
+
+    for owner, name in ((Store, "transaction"), (Vault, "create"), (RegisterState, "_transaction")):
+        setattr(owner, name, context(getattr(owner, name)))
+    for name in ("put", "archive", "fail"):
+        setattr(FileCarrier, name, call(getattr(FileCarrier, name)))
+
+
+def transport_ids(made: Place) -> list[str]:
+    """Every eb:MessageId that was ever made for a message of ours."""
+    with contextlib.closing(sqlite3.connect(made.folder / "kpr.sqlite")) as database:
+        return [row[0] for row in database.execute("SELECT message_id FROM attempt")]
+
+
+def sent_ids(made: Place, *actions: str) -> list[str]:
+    """The eb:MessageIds that we handed over, once each."""
+    headers = [soap_of(raw).header for action in actions for raw in sent_of(made, action)]
+    return sorted({header.message_id for header in headers if header})
+
+
+def unacknowledged(made: Place) -> set[str]:
+    """Messages to us that are durable here and were never acknowledged."""
+    with contextlib.closing(sqlite3.connect(made.folder / "kpr.sqlite")) as database:
+        taken = {row[0] for row in database.execute("SELECT message_id FROM taken")}
+    told = [soap_of(raw).acknowledged for raw in sent_of(made, "Acknowledgment")]
+    return taken - {each.ref_to_message_id for each in told if each}
+
+
+def finished(made: Place) -> None:
+    """All that follows of a report that was killed somewhere."""
+    if made.status().state not in ("AWAITING", "ACCEPTED"):
+        made.report()
+    made.exchange()
+    made.exchange()
+    assert made.status().state == "ACCEPTED"
+    assert len(set(msg_ids(made))) == len(msg_ids(made)) == 2
+    assert sorted(transport_ids(made)) == sent_ids(made, "KPR_IDE", "KPR_IPL")
+    assert len(transport_ids(made)) == 2
+    assert unacknowledged(made) == set()
+    assert files(made, "to-municipality", "municipality-failed", "register-failed") == {}
+
+
+@pytest.mark.parametrize("point", range(42))
+def test_a_report_killed_anywhere_is_finished_under_the_same_ids(tmp_path: Path, point: int) -> None:
+    """One MsgId and one eb:MessageId for each message, whatever was killed; the same bytes whenever they went twice."""
+    made = edi_place(tmp_path)
+    killed_at(point, made.report)
+    finished(made)
+    for action in ("KPR_IDE", "KPR_IPL"):
+        assert len(set(sent_of(made, action))) == 1
+
+
+def test_the_kill_points_cover_the_whole_report(tmp_path: Path) -> None:
+    """A report has fewer durable steps than the kill points above reach."""
+    assert not killed_at(42, edi_place(tmp_path).report)
+
+
+@pytest.mark.parametrize("point", range(43))
+def test_a_collection_killed_anywhere_loses_no_receipt(tmp_path: Path, point: int) -> None:
+    """What was taken in before the kill counts once, and is acknowledged; the rest is taken in afterwards."""
+    made = edi_place(tmp_path)
+    made.report()
+    made.register()
+    killed_at(point, made.collect)
+    made.collect()
+    finished(made)
+    assert len(set(sent_of(made, "Acknowledgment"))) == 2
+
+
+def test_the_kill_points_cover_the_whole_collection(tmp_path: Path) -> None:
+    """A collection has fewer durable steps than the kill points above reach."""
+    made = edi_place(tmp_path)
+    made.report()
+    made.register()
+    assert not killed_at(43, made.collect)
+
+
+@pytest.mark.parametrize("point", range(10))
+def test_a_retry_killed_anywhere_keeps_id_and_count(tmp_path: Path, point: int) -> None:
+    """No new id, at most six tries that the other side sees, and in the end it is given up."""
+    made = edi_place(tmp_path, SILENT)
+    made.report()
+    made.exchange()
+    before = newest(made)
+    made.later(hours=12)
+    killed_at(point, made.collect)
+    for _ in range(8):
+        made.register()
+        made.collect()
+        made.later(hours=12)
+    after = newest(made)
+    assert (after.msg_id, after.transport_id, after.number) == (before.msg_id, before.transport_id, 1)
+    assert after.state is AttemptState.GIVEN_UP
+    assert after.tries == 6
+    assert len(set(sent_of(made, "KPR_IPL"))) == 1
+    assert 6 <= len(sent_of(made, "KPR_IPL")) <= 7
+
+
+@pytest.mark.parametrize("point", range(12))
+def test_giving_up_and_an_error_report_survive_a_kill(tmp_path: Path, point: int) -> None:
+    """An error signal is applied, kept once and taken off the line; then it is resent under the same MsgId."""
+    made = edi_place(tmp_path, {"type": "iplos", "number": 1, "error": "ebxml:OtherXml"})
+    made.report()
+    made.register()
+    [error] = hold_back(made, "MessageError")
+    made.collect()
+    put(made, error)
+    killed_at(point, made.collect)
+    made.collect()
+    assert newest(made).state is AttemptState.REFUSED
+    with contextlib.closing(sqlite3.connect(made.folder / "kpr.sqlite")) as database:
+        query = "SELECT count(*) FROM inbox WHERE kind = ?"
+        assert database.execute(query, (InboxKind.TRANSPORT_ERROR.value,)).fetchone() == (1,)
+    assert files(made, "to-municipality") == {}
+
+
+@pytest.mark.parametrize("point", range(19))
+def test_the_register_killed_anywhere_answers_once(tmp_path: Path, point: int) -> None:
+    """It handles each message once, and loses neither receipt nor acknowledgment."""
+    made = edi_place(tmp_path)
+    made.report()
+    killed_at(point, made.register)
+    made.register()
+    made.collect()
+    finished(made)
+    assert [newest(made, kind).state for kind in MessageKind] == [AttemptState.DELIVERED] * 2
+
+
+def test_the_kill_points_cover_the_registers_step(tmp_path: Path) -> None:
+    """The register has fewer durable steps than the kill points above reach."""
+    made = edi_place(tmp_path)
+    made.report()
+    assert not killed_at(19, made.register)
+
+
+@pytest.mark.parametrize("play", [{"returned": True}, {"error": "ebxml:OtherXml"}, {"acknowledge_double": True}])
+@pytest.mark.parametrize("point", range(20))
+def test_the_register_killed_in_a_play_ends_as_it_would_have(tmp_path: Path, play: dict[str, Any], point: int) -> None:
+    """The play is neither lost nor played at another message."""
+    made = edi_place(tmp_path, {"type": "iplos", "number": 1, **play})
+    made.report()
+    killed_at(point, made.register)
+    made.register()
+    made.register()
+    made.collect()
+    wanted = {"returned": AttemptState.FAILED, "error": AttemptState.REFUSED}.get(next(iter(play)))
+    assert newest(made).state is (wanted or AttemptState.DELIVERED)
+    assert newest(made, MessageKind.IDENT).state is AttemptState.DELIVERED
