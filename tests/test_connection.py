@@ -277,7 +277,7 @@ def ids(found: list[ConnectionFinding]) -> list[str]:
 @pytest.mark.parametrize("row", table()["findings"])
 def test_every_row_can_be_found(row: str) -> None:
     """Each row is what the judgement says of some facts, with nothing left unfilled in either language."""
-    from test_connection_edi import CASES  # it is made of what stands here
+    from test_judge_edi import CASES  # it is made of what stands here
 
     found = {finding.id: finding for finding in judged(**(cases() | CASES)[row])}
     assert row in found

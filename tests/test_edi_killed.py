@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,38 +26,9 @@ SILENT = {"type": "iplos", "silent": True, "acknowledge_from_try": 0}
 @pytest.fixture(autouse=True)
 def _durable_steps_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """The child dies after a step of this route: a transaction of either side, a vault file, a file put or moved."""
-    monkeypatch.setattr(test_killed, "_die_at", _die_at)
-
-
-def _die_at(point: int) -> None:
-    left = [point]
-
-    def count() -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            os._exit(9)
-
-    def context(original: Any) -> Any:
-        @contextlib.contextmanager
-        def wrapped(*args: Any, **words: Any) -> Iterator[Any]:
-            with original(*args, **words) as value:
-                yield value
-            count()
-
-        return wrapped
-
-    def call(original: Any) -> Any:
-        def wrapped(*args: Any, **words: Any) -> Any:
-            value = original(*args, **words)
-            count()
-            return value
-
-        return wrapped
-
-    for owner, name in ((Store, "transaction"), (Vault, "create"), (RegisterState, "_transaction")):
-        setattr(owner, name, context(getattr(owner, name)))
-    for name in ("put", "archive", "fail"):
-        setattr(FileCarrier, name, call(getattr(FileCarrier, name)))
+    contexts = [(Store, "transaction"), (Vault, "create"), (RegisterState, "_transaction")]
+    monkeypatch.setattr(test_killed, "CONTEXTS", contexts)
+    monkeypatch.setattr(test_killed, "CALLS", [(FileCarrier, name) for name in ("put", "archive", "fail")])
 
 
 def transport_ids(made: Place) -> list[str]:

@@ -17,6 +17,10 @@ from kpr.security.vault import Vault
 from kpr.store.store import Store
 from kpr.transports.directory import DirectoryMessage, DirectoryTransport
 
+#: What is durable: a transaction, a vault file, a sending, an acceptance.
+CONTEXTS: list[tuple[type, str]] = [(Store, "transaction"), (Vault, "create")]
+CALLS: list[tuple[type, str]] = [(DirectoryTransport, "send"), (DirectoryMessage, "accept")]
+
 
 def killed_at(point: int, work: Callable[[], Any]) -> bool:
     """Run ``work`` in a child that dies at its n-th durable step; whether it got that far before it was done."""
@@ -34,7 +38,7 @@ def killed_at(point: int, work: Callable[[], Any]) -> bool:
 
 
 def _die_at(point: int) -> None:
-    """Die right after the n-th transaction, vault file, sending or acceptance."""
+    """Die right after the n-th durable step."""
     left = [point]
 
     def count() -> None:
@@ -59,10 +63,10 @@ def _die_at(point: int) -> None:
 
         return wrapped
 
-    Store.transaction = context(Store.transaction)  # type: ignore[method-assign]
-    Vault.create = context(Vault.create)  # type: ignore[method-assign]
-    DirectoryTransport.send = call(DirectoryTransport.send)  # type: ignore[method-assign]
-    DirectoryMessage.accept = call(DirectoryMessage.accept)  # type: ignore[method-assign]
+    for owner, name in CONTEXTS:
+        setattr(owner, name, context(getattr(owner, name)))
+    for owner, name in CALLS:
+        setattr(owner, name, call(getattr(owner, name)))
 
 
 def msg_ids(place: Place) -> list[str]:

@@ -71,9 +71,7 @@ def _take_in(place: Workplace, mail: IdentMail, latest: Submission, by: str = "r
     submission = submissions.get(mail.sequence_number or 0) or latest
     moved = place.legs.ident(submission.id, mail.event, place.act(by))
     outcome = mail.event.value if moved is Moved.MOVED else moved.value
-    note = (
-        ", ".join((mail.origin, mail.reason, *mail.gateway)) if mail.reason else ", ".join((mail.origin, *mail.gateway))
-    )
+    note = ", ".join(filter(None, (mail.origin, mail.reason, *mail.gateway)))
     keep(place, InboxKind.IDENT_MAIL, mail.fingerprint, mail.raw, outcome, note, submission.id)
     return outcome
 
