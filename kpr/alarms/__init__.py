@@ -1,0 +1,1 @@
+"""Telling people: what needs a person, who is told, by which way, and each thing once."""

@@ -1,0 +1,183 @@
+"""The installation: which municipalities this house reports for, and whom it tells when something needs a person.
+
+One YAML file that names the settings file of each municipality. A house with one municipality needs none: its
+settings file is an installation of one. Nothing is shared between municipalities but this list: each place has its
+own source, keys, vault, mailbox and certificates.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kpr.alarms.settings import Tell
+from kpr.errors import BadInput, BadSettings
+from kpr.years import load_year
+
+#: Where flows look for the installation when nothing else is said.
+VARIABLE = "KPR_INSTALLATION"
+FILE_NAMES = ("kpr-fleet.yaml", "kpr.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One municipality's year: who, and where its settings are. ``rehearsal``: the settings of the trial submission."""
+
+    number: str
+    name: str
+    data_year: int
+    environment: str
+    her_id: str
+    settings_file: Path
+    rehearsal: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """As it stands in a run's name: ``1103 Stavanger · 2020``."""
+        return f"{self.number} {self.name} · {self.data_year}"
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    name: str = "kpr"
+    places: tuple[str, ...] = Field(min_length=1)
+    rehearsals: tuple[str, ...] = ()
+    tell: Tell = Tell()
+
+
+class Installation:
+    """What the installation's file says, with each settings file looked into once."""
+
+    def __init__(self, file: Path, name: str, entries: tuple[Entry, ...], tell: Tell) -> None:
+        self.file, self.name, self.entries, self.tell = file, name, entries, tell
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    @cached_property
+    def by_key(self) -> dict[tuple[str, int], Entry]:
+        """The entries by municipality number and data year."""
+        return {(entry.number, entry.data_year): entry for entry in self.entries}
+
+    def find(self, number: str, data_year: int) -> Entry:
+        """One municipality's year. BadInput when there was no such municipality then, or it is not one of ours."""
+        year = load_year(data_year)
+        if year.municipalities and year.municipality(number) is None:
+            raise BadInput(
+                f"Det fantes ingen kommune {number} i rapporteringsåret {data_year}.",
+                place="municipality",
+                remedy="Bruk nummeret kommunen hadde 1. januar i rapporteringsåret.",
+            )
+        entry = self.by_key.get((number, data_year))
+        if entry is None:
+            raise BadInput(
+                f"Kommune {number} for {data_year} er ikke en av dem denne installasjonen rapporterer for.",
+                place="municipality",
+                remedy=f"Legg innstillingsfilen til under places i {self.file.name}.",
+            )
+        return entry
+
+
+def find_installation(folder: Path | None = None) -> Path:
+    """The file that the environment names, or the one that lies in the folder (the working directory)."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named)
+    here = folder or Path.cwd()
+    found = next((here / name for name in FILE_NAMES if (here / name).exists()), None)
+    if found is None:
+        raise BadSettings(
+            "No installation was found.",
+            place=str(VARIABLE),
+            remedy=f"Make {' or '.join(FILE_NAMES)} with 'kpr init', or name one in {VARIABLE}.",
+        )
+    return found
+
+
+def load_installation(path: Path) -> Installation:
+    """Read an installation, or one municipality's settings file as an installation of one; BadSettings with place."""
+    raw = _read(path)
+    if "municipality" in raw:
+        return Installation(path, "kpr", (_entry(path, raw),), Tell())
+    try:
+        file = _File.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadSettings(f"{first['msg']}.", place=f"{path.name}: {where}", remedy="Mend it there.") from None
+    rehearsals = {(entry.number, entry.data_year): entry for entry in _entries(path, file.rehearsals, "rehearsals")}
+    entries = tuple(_with_rehearsal(entry, rehearsals) for entry in _entries(path, file.places, "places"))
+    return Installation(path, file.name, entries, file.tell.resolved(path.parent.resolve()))
+
+
+def _with_rehearsal(entry: Entry, rehearsals: dict[tuple[str, int], Entry]) -> Entry:
+    trial = rehearsals.get((entry.number, entry.data_year))
+    words = {name: getattr(entry, name) for name in Entry.__slots__}
+    return Entry(**words | {"rehearsal": trial.settings_file}) if trial else entry
+
+
+def _entries(path: Path, patterns: tuple[str, ...], part: str) -> Iterator[Entry]:
+    """Each settings file that the patterns name, in order; two for one municipality's year are refused."""
+    seen: dict[tuple[str, int], Path] = {}
+    for pattern in patterns:
+        files = sorted(path.parent.resolve().glob(pattern))
+        if not files:
+            raise BadSettings(
+                "No settings file fits.",
+                place=f"{path.name}: {part}: {pattern}",
+                remedy="Mend the path, or take it out.",
+            )
+        for file in files:
+            entry = _entry(file, _read(file))
+            first = seen.setdefault((entry.number, entry.data_year), file)
+            if first is not file:
+                raise BadSettings(
+                    f"Two profiles for municipality {entry.number}, data year {entry.data_year}.",
+                    place=f"{path.name}: {part}: {_short(first, path)} and {_short(file, path)}",
+                    remedy="Keep one; the trial submission's profile belongs under rehearsals.",
+                )
+            yield entry
+
+
+def _short(file: Path, path: Path) -> str:
+    base = path.parent.resolve()
+    return str(file.relative_to(base)) if file.is_relative_to(base) else file.name
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (both are safe loaders)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        raise BadSettings(
+            "The file cannot be read as YAML in UTF-8.", place=path.name, remedy="Make one with 'kpr init'."
+        ) from None
+    if not isinstance(raw, dict):
+        raise BadSettings("The file is empty.", place=path.name, remedy="Make one with 'kpr init'.")
+    return raw
+
+
+def _entry(file: Path, raw: dict[str, Any]) -> Entry:
+    """Who a settings file is for. The whole of it is checked when the place is opened."""
+    try:
+        who = raw["municipality"]
+        return Entry(
+            str(who["number"]),
+            str(who["name"]),
+            int(raw["data_year"]),
+            str(raw.get("environment", "simulator")),
+            str(raw["sender"]["service_her_id"]),
+            file,
+        )
+    except (KeyError, TypeError, ValueError):
+        raise BadSettings(
+            "The settings file does not say which municipality, data year and communication party it is for.",
+            place=file.name,
+            remedy="Make one with 'kpr init'.",
+        ) from None
