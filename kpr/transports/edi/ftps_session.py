@@ -59,7 +59,7 @@ class Session(ftplib.FTP_TLS):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
         self.af = raw.family
         if self._tls_first:
-            self.sock = self.context.wrap_socket(raw, server_hostname=self.host)
+            self.sock = self._in_tls(raw)
         self.file = self.sock.makefile("r", encoding=self.encoding)
         self.welcome = self.getresp()
 
@@ -68,8 +68,13 @@ class Session(ftplib.FTP_TLS):
         conn, size = super(ftplib.FTP_TLS, self).ntransfercmd(cmd, rest)
         if not isinstance(self.sock, ssl.SSLSocket):
             return conn, size
+        return self._in_tls(conn, self.sock.session), size
+
+    def _in_tls(self, conn: socket.socket, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
+        """The connection in TLS. One that was reset already is found out first: ``ssl`` would leave it open."""
         try:
-            return self.context.wrap_socket(conn, server_hostname=self.host, session=self.sock.session), size
+            conn.getpeername()
+            return self.context.wrap_socket(conn, server_hostname=self.host, session=session)
         except BaseException:
             conn.close()
             raise
