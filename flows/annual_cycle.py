@@ -1,29 +1,46 @@
-"""The annual cycle: one municipality's year as one thread. It holds no state: each run does what is due now.
+"""The annual cycle: one municipality's year as one thread. It holds no state: each pass does what is due now.
 
-Run it as often as one likes. It sends nothing of its own accord but what a person has already approved.
+It waits without a process: suspended, with a form for whoever has something to say (approve, "I have seen the
+e-mail", unlock a resend). What happens wakes it; it sends nothing but what a person has approved.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 
-from flows.collect import collect
-from flows.watch import watch
-from kpr.steps.status import status
-from kpr.steps.workplace import open_workplace
-from tasks.deliver import send
+from kpr.errors import KprError
+from tasks.deliver import send, standing
+from tasks.forms import DataYear, Number
+from tasks.outcome import done
+from tasks.place import place_of
+from tasks.prepare import prepare
+from tasks.thread import carry_out_answers, name_run, wait, year_is_over
+from tasks.waiting import can_wait
+
+#: Nothing that a person looks at yet: the extract is read and checked anew.
+_UNPREPARED = ("NOTHING_SENT", "DRAFT", "EXTRACTED", "BLOCKED")
 
 
-@flow(name="annual cycle", persist_result=False)
-def annual_cycle(settings_file: str) -> str:
-    """Take the conversation one round further: finish an interrupted sending, collect, look at the clock."""
-    with open_workplace(Path(settings_file)) as place:
-        unfinished = status(place).unfinished_sending
-    if unfinished:
-        send(settings_file, unfinished)
-    collect(settings_file)
-    watch(settings_file)
-    with open_workplace(Path(settings_file)) as place:
-        return status(place).state
+@flow(name="annual cycle", flow_run_name="{municipality} · {data_year}", persist_result=False)
+def annual_cycle(municipality: Number, data_year: DataYear) -> State[Any]:
+    """Carry out what people have asked for, do what is due, show how it stands, and wait."""
+    entry = place_of(municipality, data_year)
+    settings = str(entry.settings_file)
+    said = carry_out_answers(settings, entry.label)
+    now = standing(settings)
+    try:
+        if now.state in _UNPREPARED:
+            prepare(settings, entry.label)
+        elif now.state == "SENDING" and now.unfinished_sending:
+            send(settings, now.unfinished_sending)
+    except KprError as error:  # shown, and the thread goes on: the cause lies outside of it
+        said = str(error)
+    now = name_run(entry)
+    if year_is_over(entry, now):
+        return done("Året er ferdig: ingenting mer ventes.", now.state)
+    if can_wait():
+        wait(entry, now, said)
+    return done(now.next_act.nb, now.state)

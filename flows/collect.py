@@ -1,13 +1,51 @@
-"""Collect: take in what has come back, receipts and ident e-mails, and move every open conversation. Runs often."""
+"""Collect: take in what has come back, receipts and ident e-mails, and move every open conversation. Runs often.
+
+With nothing to do it costs little: only the conversations that await something are opened.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 from prefect import flow
+from prefect.client.schemas.objects import State
 
-from tasks.deliver import collect as collect_once
+from kpr.fleet.bulk import for_each
+from kpr.fleet.installation import Entry
+from kpr.fleet.look import needs_collecting
+from tasks.board import show_board
+from tasks.deliver import collect as collect_task
+from tasks.deliver import send, standing
+from tasks.forms import DataYear
+from tasks.outcome import of_many
+from tasks.place import places_of
+from tasks.rhythm import keep_rhythm
+from tasks.thread import see_to_thread
 
 
-@flow(name="collect", persist_result=False)
-def collect(settings_file: str) -> dict[str, int]:
-    """One round of collecting; how many of each kind came."""
-    return collect_once(settings_file)
+@flow(name="collect", flow_run_name="henting · {data_year}", persist_result=False)
+def collect(data_year: DataYear) -> State[Any]:
+    """One round over everyone who awaits something; a sending that was cut off is finished on the way."""
+    entries = places_of(data_year)
+    waiting = [entry for entry in entries if needs_collecting(entry)]
+    came: Counter[str] = Counter()
+    results = for_each(waiting, lambda entry: _one(entry, came))
+    if came:
+        show_board(entries)
+    keep_rhythm(any(needs_collecting(entry) for entry in waiting))
+    state = of_many("Henting", results)
+    state.data = dict(came) if state.is_completed() else state.data
+    return state
+
+
+def _one(entry: Entry, came: Counter[str]) -> str:
+    settings = str(entry.settings_file)
+    now = standing(settings)
+    if now.state == "SENDING" and now.unfinished_sending:
+        send(settings, now.unfinished_sending)
+    found = collect_task(settings, entry.her_id, entry.label)
+    came.update(found)
+    if found:
+        see_to_thread(entry)
+    return "noe kom" if found else "ingenting nytt"

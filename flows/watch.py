@@ -1,13 +1,42 @@
-"""Watch: what is late, by the clock. Runs daily and must not miss."""
+"""Watch: what is late, by the clock, and who is told. Runs daily and must not miss.
+
+It also sees to each municipality's thread: one that a worker lost is taken up again.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import flow
+from prefect.client.schemas.objects import State
 
-from tasks.deliver import watch as watch_once
+from kpr.fleet.bulk import for_each
+from kpr.fleet.installation import Entry
+from kpr.fleet.look import needs_collecting
+from tasks.board import show_board
+from tasks.deliver import watch as watch_task
+from tasks.forms import DataYear
+from tasks.outcome import of_many
+from tasks.place import places_of
+from tasks.rhythm import keep_rhythm
+from tasks.thread import see_to_thread
 
 
-@flow(name="watch", persist_result=False)
-def watch(settings_file: str) -> list[str]:
-    """One look at the clock; the ids of the alarms."""
-    return watch_once(settings_file)
+@flow(name="watch", flow_run_name="vakt · {data_year}", persist_result=False)
+def watch(data_year: DataYear) -> State[Any]:
+    """One look at the clock for every municipality; the ids of what is late."""
+    entries = places_of(data_year)
+    late: list[str] = []
+    results = for_each(entries, lambda entry: _one(entry, late))
+    show_board(entries)
+    keep_rhythm(any(needs_collecting(entry) for entry in entries))
+    state = of_many("Vakt", results)
+    state.data = late if state.is_completed() else state.data
+    return state
+
+
+def _one(entry: Entry, late: list[str]) -> str:
+    alarms = watch_task(str(entry.settings_file), entry.label)
+    late.extend(alarms)
+    see_to_thread(entry)
+    return "noe er forsinket" if alarms else "ingenting er forsinket"

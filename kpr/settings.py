@@ -162,6 +162,8 @@ class Settings(BaseSettings):
     receipt_refers_back: bool = True
     clock_file: Path | None = None
     extracted_on: date | None = None
+    #: Days after the absolute last date from which everything is made unreadable (assumed: no source has a number).
+    purge_days_after: int = Field(default=30, ge=0)
 
     @classmethod
     def settings_customise_sources(

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
+from prefect.concurrency.sync import concurrency
 
 from kpr.errors import TransportError, TransportRefused
 from kpr.steps import collect as collecting
 from kpr.steps import send as sending
 from kpr.steps import watch as watching
+from kpr.steps.approve import send_only_approved
+from kpr.steps.status import Status, status
 from kpr.steps.workplace import open_workplace
+from tasks.guarded import guarded
+from tasks.happened import newest_event, tell_alarm, tell_events
 from tasks.show import show_status
 
 
@@ -31,6 +36,9 @@ def _is_transport_fault(_task: Any, _run: Any, state: Any) -> bool:
 #: its own retries within a minute (the bus's retry table); these are for an outage that lasts longer.
 _BACKOFF: list[float] = [1, 5, 15, 60]
 
+#: How long a collecting waits for another one of the same communication party, in seconds.
+_PATIENCE = 5
+
 
 @task(
     task_run_name="send {submission}",
@@ -42,14 +50,37 @@ _BACKOFF: list[float] = [1, 5, 15, 60]
     retry_condition_fn=_is_transport_fault,
     timeout_seconds=3600,
 )
+@guarded
 def send(settings_file: str, submission: str) -> None:
     """Protect and send both messages, ident first; does nothing for what is already on its way."""
     with open_workplace(Path(settings_file)) as place:
+        before = newest_event(place)
         sending.send_messages(place, submission)
+        tell_events(place, before)
 
 
 @task(
-    task_run_name="collect",
+    task_run_name="send {label}",
+    persist_result=False,
+    tags=["transport"],
+    retries=len(_BACKOFF),
+    retry_delay_seconds=_BACKOFF,
+    retry_jitter_factor=0.5,
+    retry_condition_fn=_is_transport_fault,
+    timeout_seconds=3600,
+)
+@guarded
+def send_approved(settings_file: str, label: str) -> str:
+    """Build and send what a person has approved, or finish what was begun; Blocked when nobody has approved."""
+    with open_workplace(Path(settings_file)) as place:
+        before = newest_event(place)
+        submission = send_only_approved(place)
+        tell_events(place, before)
+        return submission
+
+
+@task(
+    task_run_name="collect {label}",
     persist_result=False,
     tags=["transport"],
     retries=len(_BACKOFF),
@@ -57,18 +88,37 @@ def send(settings_file: str, submission: str) -> None:
     retry_condition_fn=_is_transport_fault,
     timeout_seconds=600,
 )
-def collect(settings_file: str) -> dict[str, int]:
-    """Take in receipts and ident feedback; how many of each kind came."""
-    with open_workplace(Path(settings_file)) as place:
-        came = collecting.collect(place)
-        show_status(place)
-        return came.counts()
+@guarded
+def collect(settings_file: str, party: str, label: str) -> dict[str, int]:
+    """Take in receipts and ident feedback; how many of each kind came. One at a time for a communication party.
+
+    Another that is under way is left alone: what it does not take is taken the next time.
+    """
+    try:
+        with concurrency(f"collect-{party}", timeout_seconds=_PATIENCE), open_workplace(Path(settings_file)) as place:
+            before = newest_event(place)
+            came = collecting.collect(place).counts()
+            if tell_events(place, before) != before:
+                show_status(place, status(place))
+            return came
+    except TimeoutError:
+        return {"en annen henter nå": 1}
 
 
-@task(task_run_name="watch", persist_result=False, timeout_seconds=600)
-def watch(settings_file: str) -> list[str]:
+@task(task_run_name="watch {label}", persist_result=False, timeout_seconds=600)
+@guarded
+def watch(settings_file: str, label: str) -> list[str]:
     """Look at the clock: what is late now; the ids of the alarms."""
     with open_workplace(Path(settings_file)) as place:
         alarms = watching.watch(place)
-        show_status(place)
+        tell_events(place)
+        for alarm in alarms:
+            tell_alarm(place, alarm.id, alarm.lateness.value)
+        show_status(place, status(place))
         return [alarm.id for alarm in alarms]
+
+
+def standing(settings_file: str) -> Status:
+    """Where the municipality stands; what a flow asks to know what is due."""
+    with open_workplace(Path(settings_file)) as place:
+        return status(place)

@@ -11,18 +11,26 @@ from prefect import task
 
 from kpr.steps import approve as approval
 from kpr.steps import build, check, extract
+from kpr.steps.prepare import prepare_daily
+from kpr.steps.status import status
 from kpr.steps.workplace import open_workplace
-from tasks.show import progress_artifact, show_findings
+from tasks.guarded import guarded
+from tasks.happened import newest_event, tell_events
+from tasks.show import progress_artifact, show_findings, show_status
 
 
 @task(task_run_name="open submission", persist_result=False)
-def open_submission(settings_file: str, by: str, mended: str | None) -> str:
+@guarded
+def open_submission(
+    settings_file: str, by: str, mended: str | None = None, second: str | None = None, reason: str | None = None
+) -> str:
     """The submission to work on: a new one, or the unfinished one that a killed run left."""
     with open_workplace(Path(settings_file)) as place:
-        return extract.open_submission(place, by=by, mended=mended)
+        return extract.open_submission(place, by=by, mended=mended, second=second, reason=reason)
 
 
 @task(task_run_name="extract {submission}", persist_result=False)
+@guarded
 def take_extract(settings_file: str, submission: str) -> int:
     """Read the extract into encrypted work rows; the number of persons."""
     with open_workplace(Path(settings_file)) as place:
@@ -30,6 +38,7 @@ def take_extract(settings_file: str, submission: str) -> int:
 
 
 @task(task_run_name="check {submission}", persist_result=False, tags=["check"])
+@guarded
 def check_extract(settings_file: str, submission: str) -> bool:
     """Check the extract and show the findings as a table of counts; whether it may be sent."""
     with open_workplace(Path(settings_file)) as place, progress_artifact("check", place.label) as progress:
@@ -39,6 +48,7 @@ def check_extract(settings_file: str, submission: str) -> bool:
 
 
 @task(task_run_name="approve {submission}", persist_result=False)
+@guarded
 def approve(settings_file: str, submission: str, by: str, reason: str | None) -> None:
     """Record who approved what was checked, and why warnings are accepted."""
     with open_workplace(Path(settings_file)) as place:
@@ -46,7 +56,21 @@ def approve(settings_file: str, submission: str, by: str, reason: str | None) ->
 
 
 @task(task_run_name="build {submission}", persist_result=False, tags=["build"])
+@guarded
 def build_messages(settings_file: str, submission: str) -> None:
     """Build, gate and pair-check the ident and the IPLOS message."""
     with open_workplace(Path(settings_file)) as place, progress_artifact("build", place.label) as progress:
         build.build_messages(place, submission, progress=progress)
+
+
+@task(task_run_name="prepare {label}", persist_result=False, tags=["check"])
+@guarded
+def prepare(settings_file: str, label: str) -> dict[str, int | bool]:
+    """The daily dry run of one municipality: read, check and show. How many persons, and whether it may be sent."""
+    with open_workplace(Path(settings_file)) as place:
+        before = newest_event(place)
+        found = prepare_daily(place)
+        show_findings(place, found.result)
+        tell_events(place, before)
+        show_status(place, status(place))
+        return {"persons": found.persons, "blocked": found.result.blocked}

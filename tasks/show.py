@@ -1,4 +1,4 @@
-"""What Prefect's UI shows: progress, findings by rule, and the state of both legs. Counts and codes only.
+"""What Prefect's UI shows: progress, findings by rule, the state of both legs, the board. Counts, ids and sentences only.
 
 Artifact keys are stable, so that history grows under one key per municipality and data year.
 """
@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
-from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
 
+from kpr.calendar import OSLO
 from kpr.checks.run import CheckResult
-from kpr.steps.status import status
+from kpr.steps.status import Status
 from kpr.steps.workplace import Workplace
 
 Progress = Callable[[str, int, int], None]
@@ -36,23 +42,45 @@ def progress_artifact(step: str, label: str) -> Iterator[Progress]:
     update_progress_artifact(artifact, progress=100.0)
 
 
+_SEVERITIES = {"FATAL": 0, "ERROR": 1, "WARNING": 2, "INFO": 3}
+
+
 def show_findings(place: Workplace, result: CheckResult) -> None:
-    """The findings as a table of counts per rule."""
+    """The findings as a table of counts per rule, the worst first."""
+    counts = sorted(result.counts, key=lambda row: (not row.blocks, _SEVERITIES.get(row.severity.value, 9)))
     table = [
         {
-            "rule": row.rule,
-            "severity": row.severity.value,
-            "count": row.count,
-            "persons": row.persons,
-            "blocks": row.blocks,
+            "Regel": row.rule,
+            "Alvor": row.severity.value,
+            "Antall": row.count,
+            "Personer": row.persons,
+            "Stanser": "ja" if row.blocks else "nei",
+            "Hva": result.catalogue[row.rule].wrong.nb,
         }
-        for row in result.counts
+        for row in counts
     ]
     create_table_artifact(table=table, key=f"findings-{place.label}", description=result.sentence.nb)
 
 
-def show_status(place: Workplace) -> None:
-    """Where the municipality stands: state, both legs, and what to do now."""
-    now = status(place)
-    rows = [{"what": line.what, "state": line.state} for line in now.lines]
-    create_table_artifact(table=rows, key=f"status-{place.label}", description=now.next_act.nb)
+def show_status(place: Workplace, now: Status, *, trial: bool = False) -> None:
+    """Where the municipality stands: both legs and the milestones as a table, and the timeline with what to do now."""
+    label = f"trial-{place.label}" if trial else place.label
+    rows = [{"Hva": line.what, "Hvordan det står": line.state} for line in now.lines]
+    create_table_artifact(table=rows, key=f"status-{label}", description=now.next_act.nb)
+    create_markdown_artifact(timeline_text(place, now), key=f"timeline-{label}", description="Tidslinje")
+
+
+def timeline_text(place: Workplace, now: Status) -> str:
+    """The timeline as text, newest last, under what to do now."""
+    name = place.settings.municipality
+    lines = [f"# {name.number} {name.name} · {now.data_year}", "", f"**Nå:** {now.next_act.nb}", ""]
+    lines += [
+        f"- {line.at.astimezone(OSLO):%d.%m.%Y %H.%M} · versjon {line.version} · {line.text.nb}"
+        for line in now.timeline
+    ]
+    return "\n".join([*lines, "", f"[Funnene](/artifacts/key/findings-{place.label})"])
+
+
+def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:
+    """A table under a key of its own."""
+    create_table_artifact(table=rows, key=key, description=description)

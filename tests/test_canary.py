@@ -45,7 +45,7 @@ def test_no_marked_id_or_name_is_left_anywhere(tmp_path: Path) -> None:
     assert found == []
     prefect = (folder / "prefect" / "prefect.db").read_bytes()
     assert b"findings-1103-2020" in prefect
-    assert b"Locked" in prefect
+    assert "Låst".encode() in prefect
 
 
 def _find(folder: Path, printed: bytes) -> list[str]:

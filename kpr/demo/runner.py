@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from kpr.errors import Locked
+from kpr.fleet.installation import VARIABLE, Entry, load_installation
 from kpr.steps.collect import collect
 from kpr.steps.report import prepare, send_approved
 from kpr.steps.watch import watch
@@ -67,25 +69,39 @@ class Flows:
     """Prefect's flows, on its ephemeral API."""
 
     def report(self, settings: Path, by: str, mended: str | None = None) -> None:
-        """The flow ``report``, or ``correct`` where something was mended."""
+        """The flow ``report``, or ``correct`` where something was mended. Locked when the guard says no."""
         from flows.correct import correct
         from flows.report import report
 
+        entry = _only_entry(settings)
         if mended is None:
-            report(str(settings), by)
+            state = report(entry.number, entry.data_year, by, return_state=True)
         else:
-            correct(str(settings), by, mended)
+            state = correct(entry.number, entry.data_year, by, mended, send=True, return_state=True)
+        if state.name == "Låst":
+            raise Locked(state.message or "")
+        state.result()
 
     def collect(self, settings: Path) -> dict[str, int]:
         """The flow ``collect``."""
         from flows.collect import collect as flow
 
-        return flow(str(settings))
+        came: Any = flow(_only_entry(settings).data_year)
+        return dict(came)
 
     def watch(self, settings: Path) -> list[str]:
-        """The flow ``annual cycle``, which finishes, collects and watches."""
+        """The flow ``annual cycle``, which does what is due, and then ``watch``."""
         from flows.annual_cycle import annual_cycle
         from flows.watch import watch as flow
 
-        annual_cycle(str(settings))
-        return flow(str(settings))
+        entry = _only_entry(settings)
+        annual_cycle(entry.number, entry.data_year)
+        late: Any = flow(entry.data_year)
+        return list(late)
+
+
+def _only_entry(settings: Path) -> Entry:
+    """The one municipality of the demo; the flows find it by the environment."""
+    os.environ[VARIABLE] = str(settings)
+    (entry,) = load_installation(settings)
+    return entry

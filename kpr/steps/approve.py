@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from kpr.checks.finding import Text
 from kpr.conversation import SubmissionEvent, SubmissionState
+from kpr.errors import Blocked
 from kpr.guard import Kind, Permission, mint_pair
+from kpr.steps.build import build_messages
+from kpr.steps.send import send_messages
 from kpr.steps.workplace import Workplace
 from kpr.store import MessageKind
 
@@ -34,6 +37,21 @@ def _fix_ids(place: Workplace, submission_id: str) -> None:
         MessageKind.IPLOS: place.year.message_type_iplos.value,
     }
     place.store.fix_messages(submission_id, mint_pair(permission), types, place.clock().replace(microsecond=0))
+
+
+def send_only_approved(place: Workplace) -> str:
+    """Build and send the version that a person has approved, or finish the one that was begun; its id.
+
+    For sendings that were planned: Blocked, and nothing is sent, when nobody has approved.
+    """
+    latest = place.store.latest()
+    if latest is None or latest.state not in (SubmissionState.APPROVED, SubmissionState.SENDING):
+        raise Blocked(
+            "Ingen har godkjent en innsending, så ingenting er sendt. Se på funnene, og godkjenn med «kpr approve»."
+        )
+    build_messages(place, latest.id)
+    send_messages(place, latest.id)
+    return latest.id
 
 
 _APPROVED = Text("Godkjent av en navngitt person.", "Approved by a named person.")

@@ -25,6 +25,9 @@ _SENTENCES: dict[tuple[str, str], Text] = {
     ("submission", "REJECTED"): Text("Registeret avviste innsendingen.", "The register rejected the submission."),
     ("submission", "WITHDRAWN"): Text("Registeret trakk kvitteringen tilbake.", "The register withdrew its receipt."),
     ("submission", "REPLACED"): Text("Denne versjonen er erstattet av en nyere.", "A newer version replaced this one."),
+    ("cycle", "PURGED"): Text(
+        "Alt innhold er slettet for godt: nøklene er ødelagt.", "All content is gone for good: its keys are destroyed."
+    ),
     ("attempt", "DELIVERED"): Text("{message} ble levert.", "{message} was delivered."),
     ("attempt", "FAILED"): Text(
         "{message} kunne ikke leveres; prøves igjen med samme nummer.",

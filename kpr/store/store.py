@@ -20,7 +20,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from kpr.conversation import ReceiptLeg, SubmissionEvent, SubmissionState, step
 from kpr.errors import KprError, Locked
-from kpr.guard import Approval, Former, Ids, Kind, may_open_version
+from kpr.guard import Approval, Former, Ids, Kind, Permission, may_open_version
 from kpr.store.tables import Attempt, Cycle, Event, Inbox, InboxKind, Message, MessageKind, Submission
 
 Row = TypeVar("Row", bound=SQLModel)
@@ -142,6 +142,12 @@ class Store:
             return self._open_version(act, approval, wrapped_key, ack_hours=ack_hours, too_late=too_late, mended=mended)
         except IntegrityError:
             raise Locked("Another process is opening a submission right now.") from None
+
+    def may_open(self, now: datetime, approval: Approval, *, ack_hours: int, too_late: bool) -> Permission:
+        """What the guard says to a new version now; nothing is changed."""
+        with self.transaction() as session:
+            former = self._former(session, session.exec(self._versions()).first())
+        return may_open_version(former, now, approval, ack_hours=ack_hours, too_late=too_late)
 
     def _open_version(
         self, act: Act, approval: Approval, wrapped_key: bytes, *, ack_hours: int, too_late: bool, mended: str

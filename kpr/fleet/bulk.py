@@ -1,0 +1,53 @@
+"""The same step for many municipalities, in order: one that fails does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from kpr.errors import KprError
+from kpr.fleet.installation import Entry
+from kpr.log import blot
+
+#: What a step says came of it, or its error's sentence.
+Step = Callable[[Entry], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one municipality. ``error`` is a sentence, empty when it went well."""
+
+    entry: Entry
+    outcome: str
+    error: str = ""
+    exit_code: int = 0
+
+
+def for_each(
+    entries: Iterable[Entry],
+    step: Step,
+    *,
+    limit: int | None = None,
+    on_done: Callable[[Result], None] = lambda _result: None,
+) -> list[Result]:
+    """Run the step for each, at most ``limit`` of them. Only an interrupt from outside stops the round."""
+    results = []
+    for entry in islice(entries, limit):
+        results.append(_one(entry, step))
+        on_done(results[-1])
+    return results
+
+
+def _one(entry: Entry, step: Step) -> Result:
+    try:
+        return Result(entry, step(entry))
+    except KprError as error:
+        return Result(entry, "feilet", blot(str(error)), error.exit_code)
+    except Exception as error:  # its text could hold anything: only its kind is told
+        return Result(entry, "feilet", f"Uventet feil ({type(error).__name__}).", KprError.exit_code)
+
+
+def worst(results: Iterable[Result]) -> int:
+    """The exit code of a round: that of the one that went worst, 0 when all went well."""
+    return max((result.exit_code for result in results), default=0)

@@ -1,0 +1,107 @@
+"""Carry out what a person asked for in a form: the same checks and the same events as the command line gives.
+
+The Prefect flow ``annual_cycle`` and the commands ``approve``, ``report``, ``feedback seen`` and ``resend`` end in the
+same steps. What a person asks for twice (a killed run reads its form again) does nothing the second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kpr.conversation import ReceiptLeg, SubmissionState
+from kpr.errors import BadInput, Locked
+from kpr.log import blot
+from kpr.steps.approve import approve
+from kpr.steps.build import build_messages
+from kpr.steps.mails import seen
+from kpr.steps.send import resend, send_messages
+from kpr.steps.workplace import Workplace, approval
+from kpr.store import MessageKind, Submission
+from kpr.wishes import Answer, Wish, offered
+
+
+def wishes(place: Workplace) -> tuple[Wish, ...]:
+    """What may be asked for now."""
+    latest = place.store.latest()
+    if latest is None:
+        return (Wish.LOOK,)
+    receipts = {message.kind: message.receipt_leg for message in place.store.messages(latest.id)}
+    return offered(latest.state, latest.ident_leg, receipts.get(MessageKind.IPLOS, ReceiptLeg.NONE))
+
+
+def extract_mark(submission: Submission | None) -> str:
+    """A short mark of the extract that a person looks at: an approval is of this one and no other."""
+    return (submission.extract_sha256 or "")[:12] if submission else ""
+
+
+def carry_out(place: Workplace, answer: Answer) -> str:
+    """Do what was asked for; one sentence of what came of it. BadInput or Locked when it may not be done."""
+    if answer.wish is Wish.LOOK:
+        return "Så på nytt."
+    if answer.wish not in wishes(place):
+        return "Det er allerede gjort, eller det gjelder ikke lenger. Ingenting ble gjort nå."
+    if not answer.by.strip():
+        raise BadInput(
+            "Skjemaet sier ikke hvem som ber om dette.", place="hvem", remedy="Skriv rollen eller navnet ditt."
+        )
+    refuse_ids(answer.reason, "grunn")
+    return _ACTS[answer.wish](place, answer)
+
+
+def refuse_ids(text: str, place: str) -> None:
+    """BadInput when free text holds something that looks like a national id; nothing of it is shown."""
+    if blot(text) != text:
+        raise BadInput(
+            "Teksten inneholder noe som ligner et fødselsnummer.", place=place, remedy="Skriv det uten å nevne noen."
+        )
+
+
+def _approve(place: Workplace, answer: Answer) -> str:
+    latest = _demand(place)
+    if answer.extract != extract_mark(latest):
+        raise Locked("Uttrekket er lest på nytt siden skjemaet ble vist. Se på funnene igjen. Ingenting er sendt.")
+    approve(place, latest.id, by=answer.by, reason=answer.reason or None)
+    return "Godkjent. Ingenting er sendt ennå."
+
+
+def _send_now(place: Workplace, answer: Answer) -> str:
+    _approve(place, answer)
+    return _send(place, answer)
+
+
+def _send(place: Workplace, _answer: Answer) -> str:
+    latest = _demand(place)
+    if latest.state is SubmissionState.APPROVED:
+        build_messages(place, latest.id)
+    send_messages(place, latest.id)
+    return "Sendt. Gjør ingenting nå: svarene ventes."
+
+
+def _seen(place: Workplace, answer: Answer) -> str:
+    outcome = seen(place, answer.by, faults=answer.wish is Wish.SEEN_FAULTS, note=answer.reason)
+    return f"Skrevet ned at {answer.by} har sett e-posten ({outcome})."
+
+
+def _resend(place: Workplace, answer: Answer) -> str:
+    kind = MessageKind.IDENT if answer.wish is Wish.RESEND_IDENT else MessageKind.IPLOS
+    persons = approval(answer.by, answer.second or None, answer.reason or None)
+    resend(place, _demand(place).id, kind, persons, answered=answer.register_answered)
+    return "Samme melding er sendt én gang til, med samme nummer."
+
+
+def _demand(place: Workplace) -> Submission:
+    latest = place.store.latest()
+    if latest is None:
+        raise Locked("Ingenting er påbegynt for dette året.")
+    return latest
+
+
+_ACTS: dict[Wish, Callable[[Workplace, Answer], str]] = {
+    Wish.APPROVE: _approve,
+    Wish.SEND: _send_now,
+    Wish.SEND_APPROVED: _send,
+    Wish.SEEN_OK: _seen,
+    Wish.SEEN_FAULTS: _seen,
+    Wish.RESEND_IDENT: _resend,
+    Wish.RESEND_IPLOS: _resend,
+}

@@ -1,0 +1,123 @@
+"""A municipality's year as one thread: what it is called, what its form asks, and what is done with the answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect.input import RunInput
+
+from kpr.calendar import end_of_day
+from kpr.errors import KprError
+from kpr.fleet.installation import Entry
+from kpr.steps.answer import carry_out, extract_mark, wishes
+from kpr.steps.status import Status, status
+from kpr.steps.workplace import Workplace, open_workplace
+from tasks.forms import answer_form, read_answer
+from tasks.happened import newest_event, tell_events
+from tasks.place import call_this_run, tags_of
+from tasks.show import show_status
+from tasks.waiting import answers, forget_answers, open_thread, wait_for_person
+
+DEPLOYMENT = "annual cycle/annual-cycle"
+
+
+def carry_out_answers(settings_file: str, label: str) -> str:
+    """Do what people have asked for in the form; what came of it, in a sentence."""
+    given = answers()
+    if not given:
+        return ""
+    with open_workplace(Path(settings_file)) as place:
+        before = newest_event(place)
+        said = [_carry_out(place, values) for values in given]
+        tell_events(place, before)
+    forget_answers()
+    return " ".join(said)
+
+
+def _carry_out(place: Workplace, values: dict[str, object]) -> str:
+    try:
+        return carry_out(place, read_answer(values))
+    except KprError as no:  # told in the next form: the thread goes on
+        return str(no)
+    except (TypeError, ValueError):
+        return "Skjemaet lot seg ikke lese. Ingenting ble gjort."
+
+
+def name_run(entry: Entry) -> Status:
+    """Name and tag the run that is under way after where its municipality stands, and show that."""
+    with open_workplace(entry.settings_file) as place:
+        now = status(place)
+        show_status(place, now)
+        call_this_run(_name(entry, now), {"kpr", *tags_of(entry, now.state)})
+        return now
+
+
+def wait(entry: Entry, now: Status, said: str) -> None:
+    """Suspend this run with the form that fits. Does not return."""
+    with open_workplace(entry.settings_file) as place:
+        form = _form(place, now, said)
+    wait_for_person(form)
+
+
+def see_to_thread(entry: Entry) -> str:
+    """Bring the municipality's thread up to date; one that was lost is taken up again. What was done about it."""
+    with open_workplace(entry.settings_file) as place:
+        now, mark = status(place), newest_event(place)
+        form, over = _form(place, now, ""), _is_over(place, now)
+    name, tags = _name(entry, now), _tags(entry, now, mark)
+    parameters = {"municipality": entry.number, "data_year": entry.data_year}
+    key = f"kpr-thread-{entry.number}-{entry.data_year}"
+    thread = open_thread(DEPLOYMENT, key, parameters)
+    if thread is None:
+        return "not deployed"
+    if thread.is_lost:
+        thread.take_over()
+        return "taken over"
+    if thread.is_waiting and not thread.has_tag(f"event:{mark}"):
+        thread.renew(form, name, tags)
+    if thread.is_waiting and over:
+        thread.resume()
+    return "up to date"
+
+
+def year_is_over(entry: Entry, now: Status) -> bool:
+    """Nothing more is awaited: accepted, and the absolute last date has passed."""
+    with open_workplace(entry.settings_file) as place:
+        return _is_over(place, now)
+
+
+def _is_over(place: Workplace, now: Status) -> bool:
+    last = place.year.milestone("absolute_last")
+    return now.verdict.accepted and last is not None and place.clock() > end_of_day(last.date)
+
+
+def _form(place: Workplace, now: Status, said: str) -> type[RunInput]:
+    description = "\n\n".join(filter(None, (said, f"**Nå:** {now.next_act.nb}")))
+    form = answer_form(wishes(place), extract_mark(place.store.latest()), now.next_act.nb)
+    links = f"[Funnene](/artifacts/key/findings-{place.label}) · [Tidslinjen](/artifacts/key/timeline-{place.label})"
+    return form.with_initial_data(description=f"{description}\n\n{links}")
+
+
+_WORDS = {
+    "NOTHING_SENT": "ingenting sendt",
+    "DRAFT": "påbegynt",
+    "EXTRACTED": "uttrekk lest",
+    "BLOCKED": "stanset av funn",
+    "CHECKED": "klar til godkjenning",
+    "APPROVED": "godkjent, ikke sendt",
+    "SENDING": "sendes",
+    "AWAITING": "venter på svar",
+    "ACCEPTED": "godtatt",
+    "REJECTED": "avvist",
+    "WITHDRAWN": "trukket tilbake av registeret",
+}
+
+
+def _name(entry: Entry, now: Status) -> str:
+    """``1103 Stavanger · 2020 · innsending 2 · venter på svar``."""
+    version = f" · innsending {now.version}" if now.version else ""
+    return f"{entry.label}{version} · {_WORDS.get(now.state, now.state)}"
+
+
+def _tags(entry: Entry, now: Status, mark: int) -> set[str]:
+    return {"kpr", f"event:{mark}", *tags_of(entry, now.state)}

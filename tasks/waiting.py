@@ -1,0 +1,131 @@
+"""Waiting for hours and days without a process: one run per municipality and data year, suspended while it waits.
+
+The run is the thread that people look at; the durable conversation in our store is what is true. A suspended run has
+no process. Its name, its tags and its form are brought up to date from outside; only a person's answer starts it, from
+the top: it asks the store what is due, does it, and suspends again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import orjson
+from prefect import get_client, runtime, suspend_flow_run
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.input import RunInput
+from prefect.input.actions import delete_flow_run_input, filter_flow_run_input
+from prefect.input.run_input import Keyset, keyset_from_paused_state
+from prefect.states import Scheduled, Suspended
+from prefect.types._datetime import now as now_of_prefect
+
+#: A run that was given to a worker and never began, after so long: the worker is gone.
+_NEVER_BEGAN = timedelta(minutes=10)
+
+#: How a run ended that nobody ended on purpose.
+_BROKEN = (StateType.CRASHED, StateType.FAILED)
+
+
+def can_wait() -> bool:
+    """Whether this run may be suspended: it has a deployment, so that a worker can take it up again."""
+    return bool(runtime.deployment.id)
+
+
+def wait_for_person(form: type[RunInput]) -> None:
+    """Suspend this run until someone fills in the form. Does not return."""
+    suspend_flow_run(wait_for_input=form, key=str(uuid4()), timeout=None)
+
+
+def answers() -> list[dict[str, Any]]:
+    """What people have filled in since the last pass, oldest first. None where a run cannot wait."""
+    return [orjson.loads(given.value) for given in _given() if given.key.endswith("-response")] if can_wait() else []
+
+
+def forget_answers() -> None:
+    """They have been carried out: their forms are taken away. Killed before, they are read and refused again."""
+    for given in _given():
+        delete_flow_run_input(key=given.key)
+
+
+def _given() -> list[Any]:
+    found: Any = filter_flow_run_input(key_prefix="suspended-", limit=200)
+    return list(found)
+
+
+class Thread:
+    """One municipality's run, seen from outside. Made, and found again, by an idempotency key."""
+
+    def __init__(self, client: SyncPrefectClient, run: FlowRun) -> None:
+        self._client, self.run = client, run
+
+    @property
+    def is_waiting(self) -> bool:
+        """Suspended, with a form."""
+        return self.run.state is not None and self.run.state.is_paused()
+
+    @property
+    def is_lost(self) -> bool:
+        """It broke, or a worker took it and never began."""
+        state = self.run.state
+        if state is None or state.type in _BROKEN:
+            return True
+        return state.is_pending() and now_of_prefect("UTC") - state.timestamp > _NEVER_BEGAN
+
+    def has_tag(self, tag: str) -> bool:
+        """Whether it has been brought up to date with this."""
+        return tag in self.run.tags
+
+    def renew(self, form: type[RunInput], name: str, tags: Iterable[str]) -> None:
+        """Bring a waiting run up to date: its form, its name and its tags, in this order."""
+        keys = self.run.state.state_details.run_input_keyset if self.run.state else None
+        if keys:
+            for key in (keys["schema"], keys["description"]):
+                _take_away(key, self.run.id)
+            form.save(cast(Keyset, keys), flow_run_id=self.run.id)
+        self._client.update_flow_run(self.run.id, name=name, tags=sorted(tags))
+
+    def take_over(self) -> None:
+        """Let a worker take it up again, from the top."""
+        self._client.set_flow_run_state(self.run.id, Scheduled(message="Tatt opp igjen."), force=True)
+
+    def resume(self) -> None:
+        """Let it look again by itself."""
+        self._client.resume_flow_run(self.run.id, run_input={})
+
+
+def _take_away(key: str, run_id: UUID) -> None:
+    """Delete one piece of a form, if it is there."""
+    try:
+        delete_flow_run_input(key=key, flow_run_id=run_id)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != 404:
+            raise
+
+
+def open_thread(deployment: str, key: str, parameters: dict[str, Any]) -> Thread | None:
+    """The thread for this key; a new one begins waiting, without a process. None where the flow is not deployed.
+
+    A new one has no form yet: killed here, the next who looks finds it not up to date, and renews it.
+    """
+    client = get_client(sync_client=True)
+    try:
+        found = client.read_deployment_by_name(deployment)
+    except ObjectNotFound:
+        return None
+    waiting: State[Any] = Suspended(timeout_seconds=None, pause_key=str(uuid4()))
+    waiting.state_details.run_input_keyset = dict(cast(dict[str, str], keyset_from_paused_state(waiting)))
+    made = client.create_flow_run_from_deployment(found.id, parameters=parameters, state=waiting, idempotency_key=key)
+    return Thread(client, made)
+
+
+def started_by_hand(run_id: UUID) -> bool:
+    """Whether a run began when it was asked for, and was not planned for a later time."""
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(run_id)
+    if run.auto_scheduled or run.expected_start_time is None or run.created is None:
+        return not run.auto_scheduled
+    return run.expected_start_time - run.created < timedelta(minutes=5)
