@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from place import Place
 
 from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState
 from kpr.errors import BadInput, KprError, Locked
-from kpr.steps.answer import carry_out, extract_mark, wishes
+from kpr.steps.answer import carry_out, extract_mark
 from kpr.steps.approve import send_only_approved
 from kpr.steps.prepare import prepare_daily
 from kpr.store import MessageKind
@@ -20,9 +19,9 @@ from kpr.wishes import Answer, Wish, offered
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Iterator[Place]:
+def made(tmp_path: Path) -> Place:
     """A place where an extract lies."""
-    yield Place(tmp_path)
+    return Place(tmp_path)
 
 
 def ask(made: Place, wish: Wish, **words: Any) -> str:
