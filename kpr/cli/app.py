@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from kpr import __version__
-from kpr.cli import demo, extracts, feedback, season, setup
+from kpr.cli import demo, deploy, extracts, feedback, season, setup
 from kpr.cli.output import tell_error
 from kpr.errors import KprError
 from kpr.log import configure_logs
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Kommunens årlige IPLOS-rapport til KPR: uttrekk, kontroll, sending, svar, rettelse.",
 )
-for part in (setup, extracts, season, feedback, demo):
+for part in (setup, extracts, season, feedback, deploy, demo):
     part.register(app)
 
 

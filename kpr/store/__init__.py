@@ -6,11 +6,13 @@ from kpr.store.schema import migrate, open_engine
 from kpr.store.store import Act, Store
 from kpr.store.tables import Attempt, Cycle, Event, Inbox, InboxKind, Message, MessageKind, Submission, Taken
 from kpr.store.taken_in import TakenIn
+from kpr.store.told import Collected, Told, ToldBook
 
 __all__ = [
     "Act",
     "Attempt",
     "Attempts",
+    "Collected",
     "Cycle",
     "Event",
     "Inbox",
@@ -24,6 +26,8 @@ __all__ = [
     "Submission",
     "Taken",
     "TakenIn",
+    "Told",
+    "ToldBook",
     "migrate",
     "open_engine",
 ]
