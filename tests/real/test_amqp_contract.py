@@ -809,7 +809,7 @@ def test_a_settlement_after_the_connection_went(rabbit: Rabbit, bus: SimulatedBu
         assert len([one.accept() for one in ours.receive()]) == 1
 
 
-def wait_for(so: Callable[[], bool], seconds: float = 10) -> None:
+def wait_for(so: Callable[[], bool], seconds: float = 60) -> None:
     """Until it is so."""
     ends = time.monotonic() + seconds
     while not so():

@@ -1,0 +1,157 @@
+"""``kpr deploy`` against a real Prefect server: again and again with the same result, and differences are found."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from place import Place
+from prefect_server import PrefectServer
+
+ROOT = Path(__file__).parents[2]
+
+ASK = """
+import json, sys
+from prefect import get_client
+from deployments.apply import ours
+from prefect.automations import Automation
+with get_client(sync_client=True) as client:
+    found = {each.name: [str(each.id), {s.slug: [str(s.id), s.active] for s in each.schedules}] for each in ours(client)}
+    limits = [limit.name for limit in client.read_global_concurrency_limits(limit=100, offset=0)]
+    automations = client.request("POST", "/automations/filter", json={"limit": 50}).json()
+print(json.dumps({"deployments": found, "limits": limits, "automations": [a["name"] for a in automations]}))
+"""
+SWITCH = """
+from tasks.rhythm import keep_rhythm
+keep_rhythm(True)
+"""
+SPOIL = """
+from prefect import get_client, flow
+with get_client(sync_client=True) as client:
+    found = client.read_deployment_by_name("watch/watch")
+    client.delete_deployment(client.read_deployment_by_name("purge/purge").id)
+    client.create_deployment(found.flow_id, "old", entrypoint="flows/watch.py:watch", tags=["kpr"])
+    client.create_deployment(found.flow_id, "others", entrypoint="elsewhere.py:watch", tags=["kpr"])
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """One server for all."""
+    with PrefectServer(tmp_path_factory.mktemp("prefect")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A municipality in the season of 2020."""
+    return Place(tmp_path_factory.mktemp("place"))
+
+
+def run(server: PrefectServer, made: Place, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command, as an operator gives it in the place's folder."""
+    command = [sys.executable, *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=server.environment(), cwd=made.folder, timeout=120, check=False
+    )
+
+
+def deploy(server: PrefectServer, made: Place, *words: str) -> subprocess.CompletedProcess[str]:
+    """``kpr deploy``."""
+    return run(server, made, "-m", "kpr", "deploy", *words)
+
+
+def asked(server: PrefectServer, made: Place) -> Any:
+    """What the server has."""
+    import json
+
+    told = run(server, made, "-c", ASK)
+    assert told.returncode == 0, told.stderr[-2000:]
+    return json.loads(told.stdout)
+
+
+def test_deploying_twice_changes_nothing(server: PrefectServer, made: Place) -> None:
+    """The same deployments with the same ids, one automation, one limit per party; and the check agrees."""
+    first = deploy(server, made)
+    assert first.returncode == 0, first.stderr[-2000:]
+    before = asked(server, made)
+    assert deploy(server, made).returncode == 0
+    after = asked(server, made)
+    ids = {name: values[0] for name, values in before["deployments"].items()}
+    assert ids == {name: values[0] for name, values in after["deployments"].items()}
+    assert len(after["automations"]) == 1
+    assert after["limits"].count("collect-8000002") == 1
+    checked = deploy(server, made, "--check")
+    assert (checked.returncode, checked.stdout.strip()) == (0, "10 planer er som de skal være.")
+
+
+def test_the_running_systems_switch_is_left_alone(server: PrefectServer, made: Place) -> None:
+    """What collecting has switched on stays on over a deploy, and is no difference."""
+    deploy(server, made)
+    switched = run(server, made, "-c", SWITCH)
+    assert switched.returncode == 0, switched.stderr[-2000:]
+    assert deploy(server, made, "--check").returncode == 0
+    assert deploy(server, made).returncode == 0
+    assert asked(server, made)["deployments"]["collect"][1]["often"][1] is True
+
+
+def test_what_differs_is_told_and_mended(server: PrefectServer, made: Place) -> None:
+    """A deployment that is gone and one too many are told with exit code 9; deploy mends both, and leaves others' alone."""
+    deploy(server, made)
+    spoiled = run(server, made, "-c", SPOIL)
+    assert spoiled.returncode == 0, spoiled.stderr[-2000:]
+    told = deploy(server, made, "--check")
+    assert told.returncode == 9
+    assert "purge: mangler" in told.stdout
+    assert "old: skal ikke være der" in told.stdout
+    assert "others" not in told.stdout
+    assert deploy(server, made).returncode == 0
+    assert deploy(server, made, "--check").returncode == 0
+
+
+def test_prefects_own_command_gives_the_same(server: PrefectServer, made: Place, tmp_path: Path) -> None:
+    """The written file, deployed by ``prefect deploy --all``, leaves no difference."""
+    file = tmp_path / "prefect.yaml"
+    assert deploy(server, made, "--write", str(file)).returncode == 0
+    assert deploy(server, made).returncode == 0
+    environment = server.environment(KPR_HOME=str(ROOT), KPR_INSTALLATION=str(made.settings))
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
+    told = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, timeout=120, check=False)
+    assert told.returncode == 0, told.stdout[-2000:] + told.stderr[-2000:]
+    checked = deploy(server, made, "--check")
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_season_that_is_over_is_refused(server: PrefectServer, made: Place) -> None:
+    """After the absolute last date: exit code 2, the date and the remedy; with --over it is deployed without active times."""
+    now = made.now
+    made.at(datetime(2021, 4, 1, tzinfo=UTC))
+    try:
+        told = deploy(server, made)
+        assert told.returncode == 2
+        assert "26.03.2021" in told.stderr
+        assert deploy(server, made, "--over").returncode == 0
+    finally:
+        made.at(now)
+
+
+def test_a_server_that_is_away_is_a_sentence(server: PrefectServer, made: Place) -> None:
+    """Nobody answers: exit code 5 and one sentence, no traceback."""
+    environment = server.environment(PREFECT_API_URL="http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES="0")
+    told = subprocess.run(
+        [sys.executable, "-m", "kpr", "deploy"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=made.folder,
+        timeout=120,
+        check=False,
+    )
+    assert told.returncode == 5
+    assert "Prefects tjener svarer ikke" in told.stderr
+    assert "Traceback" not in told.stderr

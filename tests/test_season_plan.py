@@ -1,0 +1,189 @@
+"""The plan of a season: every time lies in the window, on Norwegian wall clocks, and the file in the repository is it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from prefect.server.schemas.schedules import CronSchedule, RRuleSchedule
+
+from deployments.check import faults, flow_of
+from deployments.plan import ZONE, Planned, Schedule, plan
+from deployments.shown import Where, differences, planned_values
+from deployments.write import ANYWHERE, prefect_yaml
+from kpr.alarms.settings import Tell
+from kpr.calendar import OSLO, is_working_day
+from kpr.errors import BadInput, BadSettings
+from kpr.fleet.installation import Installation
+from kpr.season import dense_days, season
+from kpr.years import Mark, Milestone, Year, load_year
+
+ROOT = Path(__file__).parents[1]
+BEFORE = datetime(2018, 1, 1, tzinfo=UTC)
+
+
+def year_with(**dates: date) -> Year:
+    """Data year 2020 with other milestones."""
+    milestones = tuple(Milestone(id=name, date=day, source="test", mark=Mark.ASSUMED) for name, day in dates.items())
+    known = load_year(2020)
+    return Year(known.profile.model_copy(update={"milestones": milestones}), known._code_lists)
+
+
+def times(schedule: Schedule, begin: datetime, count: int = 2000) -> list[datetime]:
+    """The times that Prefect itself makes of a schedule, in Norway."""
+
+    async def ask() -> list[Any]:
+        made = (
+            CronSchedule(cron=schedule.cron, timezone=ZONE)
+            if schedule.cron
+            else RRuleSchedule(rrule=schedule.rrule, timezone=ZONE)
+        )
+        return list(await made.get_dates(count, start=begin))
+
+    return [moment.astimezone(OSLO) for moment in anyio.run(ask)]
+
+
+def in_season(planned: tuple[Planned, ...]) -> list[Schedule]:
+    """The schedules that have an end."""
+    return [each for one in planned for each in one.schedules if each.rrule and each.slug != "afterwards"]
+
+
+def test_every_time_lies_in_the_season() -> None:
+    """Nothing of the season is planned before it opens or after the absolute last date."""
+    year = load_year(2020)
+    days = season(year)
+    for schedule in in_season(plan(year, BEFORE)):
+        planned = times(schedule, BEFORE)
+        assert planned
+        assert days.first <= planned[0].date()
+        assert planned[-1].date() <= days.last
+
+
+@given(
+    opens=st.dates(date(2021, 1, 1), date(2031, 1, 10)),
+    ordinary=st.integers(5, 60),
+    later=st.integers(1, 90),
+)
+def test_every_milestone_date_gives_times_in_its_window(opens: date, ordinary: int, later: int) -> None:
+    """Whatever the dates are, weekends and clock changes included, the plan stays within them and misses no last day."""
+    first = opens + timedelta(days=ordinary)
+    last = first + timedelta(days=later)
+    year = year_with(opens=opens, ordinary=first, absolute_last=last)
+    begin = datetime.combine(opens, datetime.min.time(), UTC) - timedelta(days=2)
+    for schedule in in_season(plan(year, BEFORE)):
+        planned = times(schedule, begin)
+        earliest = min(opens, *(days.first for days in dense_days(year).values()))
+        assert all(earliest <= moment.date() <= last for moment in planned)
+    dense = next(s for s in in_season(plan(year, BEFORE)) if s.slug == "dense-absolute_last")
+    assert times(dense, begin)[-1].date() == last
+
+
+@pytest.mark.parametrize("last", [date(2023, 3, 26), date(2028, 3, 26), date(2027, 3, 26)])
+def test_wall_clock_times_hold_over_the_clock_change(last: date) -> None:
+    """On the Sunday when clocks go forward, and on Good Friday, the morning's dry run is at six as on every other day."""
+    year = year_with(opens=date(last.year, 1, 2), ordinary=date(last.year, 1, 15), absolute_last=last)
+    (morning,) = next(one for one in plan(year, BEFORE) if one.name == "prepare").schedules
+    planned = times(morning, datetime(last.year, 1, 1, tzinfo=UTC))
+    assert {(moment.hour, moment.minute) for moment in planned} == {(6, 0)}
+    assert planned[-1].date() == last
+    assert len(planned) == (last - date(last.year, 1, 2)).days + 1
+
+
+def test_the_watch_is_denser_near_a_deadline() -> None:
+    """From the last safe sending's working day through the deadline there is a look every hour of the day."""
+    year = load_year(2020)
+    watch = next(one for one in plan(year, BEFORE) if one.name == "watch")
+    near = dense_days(year)["ordinary"]
+    assert (near.first, near.last) == (date(2021, 1, 11), date(2021, 1, 15))
+    dense = times(next(s for s in watch.schedules if s.slug == "dense-ordinary"), BEFORE)
+    assert {moment.date() for moment in dense} == {near.first + timedelta(days=n) for n in range(5)}
+    assert {moment.hour for moment in dense} == set(range(7, 21))
+    office = times(next(s for s in watch.schedules if s.slug == "office"), BEFORE)
+    assert all(moment.weekday() < 5 and moment.hour in (8, 12, 15) for moment in office)
+
+
+def test_every_working_day_of_the_season_is_watched() -> None:
+    """No working day passes without a look at the clock."""
+    year = load_year(2020)
+    days, watch = season(year), next(one for one in plan(year, BEFORE) if one.name == "watch")
+    watched = {moment.date() for schedule in watch.schedules for moment in times(schedule, BEFORE)}
+    span = (days.first + timedelta(days=n) for n in range((days.last - days.first).days + 1))
+    assert {day for day in span if is_working_day(day)} <= watched
+
+
+def test_purging_comes_after_the_last_date_and_its_days() -> None:
+    """Thirty days after 26 March have passed on 26 April: then, once."""
+    purge = next(one for one in plan(load_year(2020), BEFORE) if one.name == "purge")
+    assert [moment.date() for moment in times(purge.schedules[0], BEFORE)] == [date(2021, 4, 26)]
+
+
+def test_a_season_that_is_over_is_refused_with_the_date() -> None:
+    """All milestones in the past: a sentence with the last of them, and what to do."""
+    with pytest.raises(BadSettings, match=r"absolute_last var 26\.03\.2021") as told:
+        plan(load_year(2020), datetime(2021, 3, 27, 1, tzinfo=UTC))
+    assert "--over" in told.value.remedy
+
+
+def test_a_season_that_is_over_has_nothing_active() -> None:
+    """Where it is allowed all the same, every time is switched off."""
+    planned = plan(load_year(2020), datetime(2022, 1, 1, tzinfo=UTC), allow_over=True)
+    assert not [each for one in planned for each in one.schedules if each.active]
+
+
+def test_a_year_without_dates_must_be_asked_for() -> None:
+    """Nothing is guessed: the register must be asked."""
+    with pytest.raises(BadSettings, match="ikke kjent"):
+        plan(year_with(preliminary_publication=date(2021, 3, 15)), BEFORE)
+
+
+def test_a_year_that_does_not_say_when_it_opens_begins_in_january() -> None:
+    """Without an opening the season begins on 1 January after the data year."""
+    assert season(year_with(ordinary=date(2021, 1, 15))).first == date(2021, 1, 1)
+
+
+def test_every_entry_names_a_flow_that_takes_its_parameters() -> None:
+    """The repository's plan has no fault, and every flow file is in it."""
+    planned = plan(load_year(2020), BEFORE)
+    nobody = Installation(Path("kpr-fleet.yaml"), "kpr", (), Tell())
+    assert faults(planned, nobody) == []
+    files = {path.name for path in (ROOT / "flows").glob("*.py")} - {"__init__.py"}
+    assert files == {Path(one.entrypoint.split(":")[0]).name for one in planned}
+
+
+@pytest.mark.parametrize("entrypoint", ["flows/nowhere.py:nobody", "flows/watch.py:nobody"])
+def test_an_entry_that_names_no_flow_is_a_fault(entrypoint: str) -> None:
+    """A wrong entrypoint is told by name."""
+    wrong = Planned("wrong", entrypoint, "", True, ())
+    with pytest.raises(BadInput, match="ingen slik flyt"):
+        flow_of(wrong)
+
+
+def test_a_parameter_that_the_flow_does_not_know_is_a_fault() -> None:
+    """The check names the deployment and the field."""
+    wrong = Planned("watch", "flows/watch.py:watch", "", True, (), {"kommune": "1103"})
+    assert faults((wrong,), Installation(Path("x"), "kpr", (), Tell())) == ["watch: ukjent felt kommune"]
+
+
+def test_the_file_in_the_repository_is_the_plan() -> None:
+    """``prefect.yaml`` is exactly what ``kpr deploy --write`` makes for data year 2020 before its season."""
+    planned = plan(load_year(2020), BEFORE)
+    assert (ROOT / "prefect.yaml").read_text("utf-8") == prefect_yaml(planned, ANYWHERE)
+    assert len(yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]) == len(planned)
+
+
+def test_a_difference_is_named_by_deployment_and_field() -> None:
+    """Missing, extra and changed entries each get a line; the switched schedule's state is no difference."""
+    where = Where("kpr", "i", "h")
+    wanted = {one.name: planned_values(one, where) for one in plan(load_year(2020), BEFORE)}
+    assert differences(wanted, wanted) == []
+    found = {name: values for name, values in wanted.items() if name != "purge"} | {"old": {}}
+    found["watch"] = found["watch"] | {"version": "0.0.9"}
+    said = differences(wanted, found)
+    assert said == sorted(["purge: mangler", "old: skal ikke være der", "watch.version: er '0.0.9', skal være '0.1.0'"])
+    assert "active" not in wanted["collect"]["schedules"]["often"]
