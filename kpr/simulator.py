@@ -6,6 +6,7 @@ file is written: certificates come from the municipality's own issuer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ class NewPlace:
     clock: bool = False
     bus: SimulatedBus | None = None
     edi: SimulatedEdi | None = None
+    #: HER-ids of organisation and communication party.
+    her_ids: tuple[str, str] = _OURS
+    #: Where the exchange folder and the clock lie, seen from here, when several places share them.
+    shared: str = ""
 
 
 def make_place(folder: Path, new: NewPlace) -> Path:
@@ -60,6 +65,13 @@ def make_place(folder: Path, new: NewPlace) -> Path:
 
 def write_settings(folder: Path, new: NewPlace) -> None:
     """The settings of both sides, for keys that lie there."""
+    if new.environment == "simulator":
+        write_register(folder / "register", new, [_sender(new)])
+    (folder / "kpr.yaml").write_text(settings_text(new), encoding="utf-8")
+
+
+def settings_text(new: NewPlace) -> str:
+    """The municipality's settings file."""
     year = load_year(new.data_year)
     simulated = new.environment == "simulator"
     receiver = _REGISTER if simulated else ("", year.receiver_production.value)
@@ -69,22 +81,20 @@ def write_settings(folder: Path, new: NewPlace) -> None:
         "organisation_number": new.organisation_number,
         "data_year": new.data_year,
         "environment": new.environment,
-        "sender_organisation_her_id": _OURS[0] if simulated else "",
-        "sender_service_her_id": _OURS[1] if simulated else "",
+        "sender_organisation_her_id": new.her_ids[0] if simulated else "",
+        "sender_service_her_id": new.her_ids[1] if simulated else "",
         "receiver_organisation_name": "Registereier (stedfortreder)" if simulated else "",
         "receiver_organisation_her_id": receiver[0],
         "receiver_service_name": year.receiver_name.value,
         "receiver_service_her_id": receiver[1],
         "mail_domain": MAIL_DOMAIN if simulated else "",
-        "clock_file": "clock" if new.clock else "",
+        "clock_file": f"{new.shared}clock" if new.clock else "",
+        "shared": new.shared,
         "bus": new.bus,
         "edi": new.edi,
     }
-    if simulated:
-        _write_register(folder / "register", new, year.receiver_name.value)
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, autoescape=False)  # noqa: S701  (YAML, not HTML)
-    text = templates.get_template("settings_template.yaml").render(values)
-    (folder / "kpr.yaml").write_text(text, encoding="utf-8")
+    return templates.get_template("settings_template.yaml").render(values)
 
 
 def _make_keys(folder: Path) -> None:
@@ -121,11 +131,23 @@ def _way_of_mail(new: NewPlace) -> dict[str, str]:
     return {"mail_to": FEEDBACK_ADDRESS} if by_mail else {"mail_folder": "../mail"}
 
 
-def _write_register(folder: Path, new: NewPlace, service_name: str) -> None:
+def _sender(new: NewPlace) -> dict[str, Any]:
+    """The municipality as the register knows it."""
+    return {
+        "her_id": new.her_ids[1],
+        "municipality": new.number,
+        "signing_certificate": "keys/municipality-sign.pem",
+        "encryption_certificate": "keys/municipality-decrypt.pem",
+        **_way_of_mail(new),
+    }
+
+
+def write_register(folder: Path, new: NewPlace, senders: Sequence[dict[str, Any]]) -> None:
+    """The stand-in register's settings, for keys that lie there and for these senders."""
     settings: dict[str, Any] = {
         "organisation_name": "Registereier (stedfortreder)",
         "organisation_her_id": _REGISTER[0],
-        "service_name": service_name,
+        "service_name": load_year(new.data_year).receiver_name.value,
         "service_her_id": _REGISTER[1],
         **_way_to_register(folder, new),
         "state_folder": "state",
@@ -135,15 +157,7 @@ def _write_register(folder: Path, new: NewPlace, service_name: str) -> None:
         "decryption_key": "keys/decrypt.key",
         "vault_key_file": "keys/register.key",
         "mail_address": f"kpr@{MAIL_DOMAIN}",
-        "senders": [
-            {
-                "her_id": _OURS[1],
-                "municipality": new.number,
-                "signing_certificate": "keys/municipality-sign.pem",
-                "encryption_certificate": "keys/municipality-decrypt.pem",
-                **_way_of_mail(new),
-            }
-        ],
+        "senders": list(senders),
     }
     if new.clock:
         settings["clock_file"] = "../clock"

@@ -96,7 +96,7 @@ class PrefectServer:
     def start(self) -> None:
         """Start, on the same port and database as before, and wait until it answers."""
         environment = self.environment(**self.more)
-        del environment["PREFECT_API_URL"]
+        environment["PREFECT_UI_API_URL"] = environment.pop("PREFECT_API_URL")
         if self.database:
             environment["PREFECT_API_DATABASE_CONNECTION_URL"] = self.database
         self._process.run(["server", "start", "--host", "127.0.0.1", "--port", str(self.port)], environment)

@@ -128,7 +128,9 @@ class Register:
             self.vault.remove(name)
             self.refusals.refuse(received, error, now)
             return
-        play = self.scenario.play(verdict.family, self.state.count(verdict.family) + 1)
+        family = verdict.family
+        counts = (self.state.count(family) + 1, self.state.count(family, sender.her_id) + 1)
+        play = self.scenario.play(family, counts[0], sender.municipality, counts[1])
         if play.error and self.state.is_new(verdict.head.msg_id):
             self.vault.remove(name)
             self.refusals.play(received, play, verdict.family, now, unpacked.digests)

@@ -54,6 +54,9 @@ class Play(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     number: int | None = Field(default=None, ge=1, description="the n-th message of its type; absent: every one")
+    municipality: str | None = Field(
+        default=None, pattern=r"^\d{4}$", description="only this sender's messages; number counts among them"
+    )
     type: Literal["ident", "iplos"] = "iplos"
     negative: str | None = Field(default=None, description="a code of list 8221")
     detail: str = Field(default="", max_length=500, description="OT of that code")
@@ -124,17 +127,22 @@ class Scenario(BaseModel):
 
     @model_validator(mode="after")
     def _every_play_is_used(self) -> Self:
-        taken: set[tuple[str, int | None]] = set()
+        taken: set[tuple[str, str | None, int | None]] = set()
         for place, play in enumerate(self.plays, 1):
-            if {(play.type, play.number), (play.type, None)} & taken:
+            whose = (play.type, play.municipality)
+            if {(*whose, play.number), (*whose, None), (play.type, None, None)} & taken:
                 raise ValueError(f"play {place} is never used: one before it fits the same messages")
-            taken.add((play.type, play.number))
+            taken.add((*whose, play.number))
         return self
 
-    def play(self, family: str, number: int) -> Play:
-        """What to do with the n-th message of a family; the first play that fits."""
-        fitting = (play for play in self.plays if play.type == family and play.number in (None, number))
-        return next(fitting, Play())
+    def play(self, family: str, number: int, municipality: str = "", own_number: int = 0) -> Play:
+        """What to do with the n-th message of a family (the n-th of its sender's); the first play that fits."""
+        numbers = {None: number, municipality: own_number}
+        for play in self.plays:
+            fits = play.type == family and play.municipality in numbers
+            if fits and play.number in (None, numbers[play.municipality]):
+                return play
+        return Play()
 
     def needs_edi(self) -> str | None:
         """The first thing in a play that only a route with acknowledgments can do; None when there is none."""

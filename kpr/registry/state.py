@@ -166,10 +166,11 @@ class RegisterState:
         wanted = f"SELECT 1 FROM ({query}) WHERE her_id = ? AND transport_id = ?"  # noqa: S608  (no word from outside)
         return bool(transport_id and self._rows(wanted, (her_id, transport_id)))
 
-    def count(self, family: str) -> int:
-        """How many messages of a family have come, those that the scenario turned away included."""
-        query = "SELECT (SELECT count(*) FROM seen WHERE family = ?) + (SELECT count(*) FROM refused WHERE family = ?)"
-        return int(self._rows(query, (family, family))[0][0])
+    def count(self, family: str, her_id: str = "%") -> int:
+        """How many messages of a family have come (from one sender), those that the scenario turned away included."""
+        one = "SELECT count(*) FROM {} WHERE family = ? AND her_id LIKE ?"
+        query = f"SELECT ({one.format('seen')}) + ({one.format('refused')})"
+        return int(self._rows(query, (family, her_id, family, her_id))[0][0])
 
     def refused(self, refused: Refused, signal: Signal | None = None) -> None:
         """A message was not handled, and is kept raw."""
