@@ -23,6 +23,8 @@ from deployments.plan import SWITCHED, ZONE, Planned, Schedule
 from deployments.shown import Values, Where, server_values
 
 LOST = "kpr: løp uten livstegn"
+#: Runs at the same time on a new pool; an operator may change it there.
+_AT_ONCE = 4
 #: A run that gives no sign of life for so long has lost its worker. It tells of itself every 30 seconds.
 _SILENCE = timedelta(seconds=120)
 
@@ -59,7 +61,11 @@ def _open_pool(client: SyncPrefectClient, name: str) -> None:
         client.read_work_pool(name)
     except ObjectNotFound:
         template = ProcessWorker.get_default_base_job_template()
-        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
+        # The limit stands here and not at the worker: one with --limit dies when a run that it has just suspended is
+        # resumed (Prefect 3.8).
+        client.create_work_pool(
+            WorkPoolCreate(name=name, type="process", base_job_template=template, concurrency_limit=_AT_ONCE)
+        )
 
 
 def _deploy(client: SyncPrefectClient, planned: Planned, where: Where) -> None:

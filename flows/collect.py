@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 
 from kpr.fleet.bulk import for_each
 from kpr.fleet.installation import Entry
-from kpr.fleet.look import needs_collecting
+from kpr.fleet.look import awaiting
 from tasks.board import show_board
 from tasks.deliver import collect as collect_task
 from tasks.deliver import send, standing
@@ -28,12 +28,12 @@ from tasks.thread import see_to_thread
 def collect(data_year: DataYear) -> State[Any]:
     """One round over everyone who awaits something; a sending that was cut off is finished on the way."""
     entries = places_of(data_year)
-    waiting = [entry for entry in entries if needs_collecting(entry)]
+    waiting = awaiting(entries)
     came: Counter[str] = Counter()
     results = for_each(waiting, lambda entry: _one(entry, came))
     if came:
         show_board(entries)
-    keep_rhythm(any(needs_collecting(entry) for entry in waiting))
+    keep_rhythm(bool(awaiting(waiting)))
     state = of_many("Henting", results)
     state.data = dict(came) if state.is_completed() else state.data
     return state

@@ -39,7 +39,7 @@ def correct(
         return locked(says.sentence)
     try:
         approve_now(entry, by, reason, second, mended)
-        submission = send_approved(str(entry.settings_file), entry.label)
+        submission = send_approved(str(entry.settings_file), entry.label, by, second, reason)
     except Locked as no:
         return locked(str(no))
     finally:

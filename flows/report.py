@@ -30,7 +30,7 @@ def report(
     try:
         if by and not was_planned():
             approve_now(entry, by, reason, second)
-        submission = send_approved(str(entry.settings_file), entry.label)
+        submission = send_approved(str(entry.settings_file), entry.label, by, second, reason)
     except Locked as no:
         return locked(str(no))
     finally:

@@ -12,8 +12,9 @@ from prefect.client.schemas.objects import State
 
 from kpr.fleet.bulk import for_each
 from kpr.fleet.installation import Entry
-from kpr.fleet.look import needs_collecting
+from kpr.fleet.look import awaiting
 from tasks.board import show_board
+from tasks.deliver import tell_digest
 from tasks.deliver import watch as watch_task
 from tasks.forms import DataYear
 from tasks.outcome import of_many
@@ -29,10 +30,15 @@ def watch(data_year: DataYear) -> State[Any]:
     late: list[str] = []
     results = for_each(entries, lambda entry: _one(entry, late))
     show_board(entries)
-    keep_rhythm(any(needs_collecting(entry) for entry in entries))
+    results += for_each(entries[:1], _digest)
+    keep_rhythm(bool(awaiting(entries)))
     state = of_many("Vakt", results)
     state.data = late if state.is_completed() else state.data
     return state
+
+
+def _digest(_first: Entry) -> str:
+    return "sammendrag" if tell_digest() else "sammendraget er sendt før"
 
 
 def _one(entry: Entry, late: list[str]) -> str:

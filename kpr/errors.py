@@ -11,7 +11,8 @@
     ├── TransportError           5  not delivered; the same bytes may be tried again
     │   ├── RevocationUnknown    5  the issuer's service cannot say now whether a certificate is revoked
     │   └── TransportRefused     7  not delivered, and trying again is no use before somebody has mended something
-    └── IllegalStep              6  the conversation does not allow this step from its present state
+    ├── IllegalStep              6  the conversation does not allow this step from its present state
+    └── StoreAway                8  the database is busy, full or away; nothing is half-done, run again
 
 No text here may carry a national id, a name or a care fact: errors end up in logs and in Prefect.
 A place names the class, the element, the row and the local person key, never the value.
@@ -82,3 +83,13 @@ class IllegalStep(KprError):
     """The state table has no such step: names the object, its state and the event, and changes nothing."""
 
     exit_code = 6
+
+
+class StoreAway(KprError):
+    """The database cannot be used now: ``kind`` is busy, full or away. Nothing is half-done; the same command goes on."""
+
+    exit_code = 8
+
+    def __init__(self, kind: str, said: str) -> None:
+        self.kind = kind
+        super().__init__(said)

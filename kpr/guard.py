@@ -134,7 +134,7 @@ def may_open_version(
         return Permission(kind, True, _FIRST)
     if kind is Kind.CONTINUE:
         return Permission(kind, True, _CONTINUE)
-    if _is_decided(former):
+    if is_decided(former):
         return Permission(kind, True, _OPEN)
     if approval.two_persons_and_reason:
         return Permission(kind, True, _FORCED)
@@ -148,7 +148,7 @@ def _version_kind(former: Former | None) -> Kind:
     return Kind.CONTINUE if former.state in _UNSENT else Kind.S3
 
 
-def _is_decided(former: Former) -> bool:
+def is_decided(former: Former) -> bool:
     """Nothing more is awaited for the former version, or what is awaited is overdue."""
     if former.state in _DECIDED_STATES:
         return True
@@ -219,6 +219,18 @@ def _may_resend_silent(message: Dispatched, now: datetime, approval: Approval, a
     if not approval.two_persons_or_reason:
         return Permission(Kind.S4, False, _S4_WHO)
     return Permission(Kind.S4, True, _S4)
+
+
+_APPROVED = Text("Godkjent av en navngitt person.", "Approved by a named person.")
+_NOT_APPROVED = Text(
+    "Ingen har godkjent denne versjonen. Ingenting er sendt.", "Nobody has approved this version. Nothing was sent."
+)
+
+
+def permission_of_approved(version: int, approved_by: str | None) -> Permission:
+    """Whether an opened version may get its MsgIds: a named person must have approved it (FIRST or S3)."""
+    named = bool(approved_by and approved_by.strip())
+    return Permission(Kind.FIRST if version == 1 else Kind.S3, named, _APPROVED if named else _NOT_APPROVED)
 
 
 def mint_pair(permission: Permission, new_id: Callable[[], UUID] = uuid4) -> Ids:

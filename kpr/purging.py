@@ -5,42 +5,53 @@ Pure; the clock is passed in. How many days is not said anywhere: 30 is assumed,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from kpr.calendar import OSLO, end_of_day
 from kpr.checks.finding import Text
 from kpr.conversation import SubmissionState
-from kpr.guard import Approval
+from kpr.guard import Approval, Former, is_decided
 from kpr.years import Year
 
-#: A version that stands here still awaits something.
-_AWAITED = frozenset({SubmissionState.APPROVED, SubmissionState.SENDING, SubmissionState.AWAITING})
+#: A version that stands here is still on its way, or the register has not answered.
+_UNDER_WAY = frozenset({SubmissionState.APPROVED, SubmissionState.SENDING, SubmissionState.AWAITING})
+
+_UNKNOWN = Text(
+    "Siste frist er ikke kjent for dette året, så ingenting slettes. To personer med en grunn kan gjøre det.",
+    "The absolute last date is not known for this year, so nothing is purged. Two persons with a reason may.",
+)
+_AWAITED = Text(
+    "Svar ventes fortsatt, så ingenting slettes. To personer med en grunn kan gjøre det.",
+    "An answer is still awaited, so nothing is purged. Two persons with a reason may.",
+)
 
 
 def opens(year: Year, days_after: int) -> datetime | None:
-    """The moment from which purging is allowed, in UTC; None while the absolute last date is not known."""
+    """The moment after which purging is allowed, in UTC; None while the absolute last date is not known."""
     last = year.milestone("absolute_last")
-    return end_of_day(last.date) + timedelta(days=days_after) if last else None
+    return end_of_day(last.date + timedelta(days=days_after)) if last else None
+
+
+def awaits(version: Former) -> bool:
+    """Whether something is to come for this version: it is under way, or one answer rejected it and one is missing."""
+    rejected = version.state is SubmissionState.REJECTED
+    return version.state in _UNDER_WAY or (rejected and not is_decided(version))
 
 
 def refusal(
-    year: Year, states: frozenset[SubmissionState], now: datetime, approval: Approval, *, days_after: int
+    year: Year, versions: Iterable[Former], now: datetime, approval: Approval, *, days_after: int
 ) -> Text | None:
-    """Why nothing may be purged now; None when it may. Two persons with a reason may do it earlier."""
+    """Why nothing may be purged now; None when it may.
+
+    Before the date nobody may. Two persons with a reason may while an answer is awaited, or when no date is known.
+    """
+    moment = opens(year, days_after)
+    if moment is not None and now <= moment:
+        first = f"{moment.astimezone(OSLO) + timedelta(days=1):%d.%m.%Y}"
+        return Text(f"Ingenting slettes ennå. Det kan gjøres fra {first}.", f"Not yet: it may be done from {first}.")
     if approval.two_persons_and_reason:
         return None
-    moment = opens(year, days_after)
     if moment is None:
-        return Text(
-            "Siste frist er ikke kjent for dette året, så ingenting slettes. To personer med en grunn kan gjøre det.",
-            "The absolute last date is not known for this year, so nothing is purged. Two persons with a reason may.",
-        )
-    if now <= moment:
-        day = f"{moment.astimezone(OSLO):%d.%m.%Y}"
-        return Text(f"Ingenting slettes før {day} er over.", f"Nothing is purged before {day} has passed.")
-    if states & _AWAITED:
-        return Text(
-            "Svar ventes fortsatt, så ingenting slettes. To personer med en grunn kan gjøre det.",
-            "An answer is still awaited, so nothing is purged. Two persons with a reason may.",
-        )
-    return None
+        return _UNKNOWN
+    return _AWAITED if any(awaits(version) for version in versions) else None

@@ -9,8 +9,7 @@ from prefect.artifacts import create_table_artifact
 
 from kpr.fleet.board import Row, board, counts, sentence
 from kpr.fleet.installation import Entry
-from kpr.fleet.look import clock_of, look
-from kpr.years import load_year
+from kpr.fleet.look import clock_of, look_at_all, year_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +23,7 @@ class Board:
 
 def look_at(entries: Sequence[Entry]) -> Board:
     """Where everyone stands now."""
-    year, now = load_year(entries[0].data_year), clock_of(entries[0])()
-    rows = board((look(entry) for entry in entries), year, now)
+    rows = board(look_at_all(entries), year_of(entries[0]), clock_of(entries[0])())
     return Board(rows, sentence(rows), counts(rows))
 
 

@@ -9,14 +9,17 @@ from prefect import task
 from prefect.concurrency.sync import concurrency
 
 from kpr.errors import TransportError, TransportRefused
+from kpr.fleet.alarm_round import AlarmRound
+from kpr.fleet.bulk import for_each
 from kpr.steps import collect as collecting
 from kpr.steps import send as sending
-from kpr.steps import watch as watching
 from kpr.steps.approve import send_only_approved
 from kpr.steps.status import Status, status
-from kpr.steps.workplace import open_workplace
+from kpr.steps.tell import due_alarms, tell
+from kpr.steps.workplace import approval, open_workplace
 from tasks.guarded import guarded
 from tasks.happened import newest_event, tell_alarm, tell_events
+from tasks.place import installation
 from tasks.show import show_status
 
 
@@ -70,11 +73,11 @@ def send(settings_file: str, submission: str) -> None:
     timeout_seconds=3600,
 )
 @guarded
-def send_approved(settings_file: str, label: str) -> str:
+def send_approved(settings_file: str, label: str, by: str = "", second: str = "", reason: str = "") -> str:
     """Build and send what a person has approved, or finish what was begun; Blocked when nobody has approved."""
     with open_workplace(Path(settings_file)) as place:
         before = newest_event(place)
-        submission = send_only_approved(place)
+        submission = send_only_approved(place, approval(by, second or None, reason or None))
         tell_events(place, before)
         return submission
 
@@ -105,17 +108,38 @@ def collect(settings_file: str, party: str, label: str) -> dict[str, int]:
         return {"en annen henter nå": 1}
 
 
-@task(task_run_name="watch {label}", persist_result=False, timeout_seconds=600)
+@task(
+    task_run_name="watch {label}",
+    persist_result=False,
+    retries=len(_BACKOFF),
+    retry_delay_seconds=_BACKOFF,
+    retry_condition_fn=_is_transport_fault,
+    timeout_seconds=600,
+)
 @guarded
 def watch(settings_file: str, label: str) -> list[str]:
-    """Look at the clock: what is late now; the ids of the alarms."""
+    """Look at the clock: what needs a person now, told once to those whom the installation names; the alarms' ids."""
+    whom = installation().tell
     with open_workplace(Path(settings_file)) as place:
-        alarms = watching.watch(place)
+        alarms = due_alarms(place, quiet_hours=whom.quiet_hours)
         tell_events(place)
         for alarm in alarms:
-            tell_alarm(place, alarm.id, alarm.lateness.value)
+            tell_alarm(place, alarm.id, alarm.severity.value)
         show_status(place, status(place))
+        tell(place, alarms, whom)
         return [alarm.id for alarm in alarms]
+
+
+@task(task_run_name="dagens sammendrag", persist_result=False, timeout_seconds=3600)
+@guarded
+def tell_digest() -> bool:
+    """Tell today's digest, once a day; whether it was told now."""
+    this = AlarmRound(installation(), send=False)
+    if this.daily_is_told():
+        return False
+    for_each(this.installation, this.one)
+    summary = this.daily()
+    return bool(summary and this.send_daily(summary))
 
 
 def standing(settings_file: str) -> Status:

@@ -67,17 +67,17 @@ def see_to_thread(entry: Entry) -> str:
     name, tags = _name(entry, now), _tags(entry, now, mark)
     parameters = {"municipality": entry.number, "data_year": entry.data_year}
     key = f"kpr-thread-{entry.number}-{entry.data_year}"
-    thread = open_thread(DEPLOYMENT, key, parameters)
-    if thread is None:
-        return "not deployed"
-    if thread.is_lost:
-        thread.take_over()
-        return "taken over"
-    if thread.is_waiting and not thread.has_tag(f"event:{mark}"):
-        thread.renew(form, name, tags)
-    if thread.is_waiting and over:
-        thread.resume()
-    return "up to date"
+    with open_thread(DEPLOYMENT, key, parameters) as thread:
+        if thread is None:
+            return "not deployed"
+        if thread.is_lost:
+            thread.take_over()
+            return "taken over"
+        if thread.is_waiting and not thread.has_tag(f"event:{mark}"):
+            thread.renew(form, name, tags)
+        if thread.is_waiting and over:
+            thread.resume()
+        return "up to date"
 
 
 def year_is_over(entry: Entry, now: Status) -> bool:

@@ -7,7 +7,8 @@ the top: it asks the store what is due, does it, and suspends again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -106,20 +107,24 @@ def _take_away(key: str, run_id: UUID) -> None:
             raise
 
 
-def open_thread(deployment: str, key: str, parameters: dict[str, Any]) -> Thread | None:
+@contextmanager
+def open_thread(deployment: str, key: str, parameters: dict[str, Any]) -> Iterator[Thread | None]:
     """The thread for this key; a new one begins waiting, without a process. None where the flow is not deployed.
 
     A new one has no form yet: killed here, the next who looks finds it not up to date, and renews it.
     """
-    client = get_client(sync_client=True)
-    try:
-        found = client.read_deployment_by_name(deployment)
-    except ObjectNotFound:
-        return None
-    waiting: State[Any] = Suspended(timeout_seconds=None, pause_key=str(uuid4()))
-    waiting.state_details.run_input_keyset = dict(cast(dict[str, str], keyset_from_paused_state(waiting)))
-    made = client.create_flow_run_from_deployment(found.id, parameters=parameters, state=waiting, idempotency_key=key)
-    return Thread(client, made)
+    with get_client(sync_client=True) as client:
+        try:
+            found = client.read_deployment_by_name(deployment)
+        except ObjectNotFound:
+            yield None
+            return
+        waiting: State[Any] = Suspended(timeout_seconds=None, pause_key=str(uuid4()))
+        waiting.state_details.run_input_keyset = dict(cast(dict[str, str], keyset_from_paused_state(waiting)))
+        made = client.create_flow_run_from_deployment(
+            found.id, parameters=parameters, state=waiting, idempotency_key=key
+        )
+        yield Thread(client, made)
 
 
 def started_by_hand(run_id: UUID) -> bool:

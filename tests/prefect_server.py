@@ -134,8 +134,8 @@ class PrefectServer:
 class PrefectWorker:
     """A process worker; ``more`` goes into its environment."""
 
-    def __init__(self, server: PrefectServer, name: str = "worker", limit: int = 2, more: dict[str, str] | None = None):
-        self.server, self.name, self.limit, self.more = server, name, limit, more or {}
+    def __init__(self, server: PrefectServer, name: str = "worker", more: dict[str, str] | None = None):
+        self.server, self.name, self.more = server, name, more or {}
         self.log = server.folder / f"{name}.log"
         self._process = _Process(self.log)
 
@@ -143,7 +143,7 @@ class PrefectWorker:
         """Start it; it asks for work every second."""
         environment = self.server.environment(PREFECT_WORKER_QUERY_SECONDS="1", **self.more)
         words = ["worker", "start", "--pool", "kpr", "--type", "process", "--name", self.name]
-        self._process.run([*words, "--limit", str(self.limit)], environment)
+        self._process.run(words, environment)
 
     def stop(self) -> None:
         """As an operator stops it."""

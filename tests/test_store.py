@@ -225,6 +225,8 @@ COLUMNS = {
     "taken": "id cycle_id to_her_id from_her_id message_id digest at",
     "event": "id cycle_id submission_id message_ref at who what event from_state to_state why",
     "inbox": "id cycle_id submission_id kind fingerprint received_at verdict note wrapped_key",
+    "told": "id cycle_id alarm_id channel claimed_at told_at",
+    "collected": "cycle_id at",
     "alembic_version": "version_num",
 }
 

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from kpr.errors import BadMessage, BadSettings
+from kpr.errors import BadMessage, BadSettings, Locked
 from kpr.security import vault as vault_module
 from kpr.security.vault import CHUNK, MasterKey, Vault
 
@@ -349,12 +349,32 @@ def test_another_data_key_does_not_open(vault: Vault) -> None:
         vault.get("a", vault.new_wrapped_key())
 
 
-@pytest.mark.parametrize("wrapped", [b"", bytes(8), bytes(40), bytes(41)], ids=len)
+@pytest.mark.parametrize("wrapped", [bytes(8), bytes(40), bytes(41)], ids=len)
 def test_a_broken_wrapped_key_is_refused(vault: Vault, wrapped: bytes) -> None:
     """A wrapped key that is not one is an error with a remedy, before anything is kept."""
     with pytest.raises(BadSettings, match="does not open"):
         vault.put("a", wrapped, b"x")
     assert list(vault.folder.glob("*")) == []
+
+
+def test_a_destroyed_key_is_told_apart_from_a_broken_one(vault: Vault) -> None:
+    """Where the key was destroyed nothing is kept, and nothing is read: it says so instead of asking for the file."""
+    vault.put("a", vault.new_wrapped_key(), b"content")
+    for work in (lambda: vault.put("b", b"", b"x"), lambda: vault.get("a", b""), lambda: vault.get("gone", b"")):
+        with pytest.raises(Locked, match="slettet for godt"):
+            work()
+    assert [path.name for path in vault.folder.iterdir()] == ["a.vault"]
+
+
+def test_many_are_removed_at_once_with_what_killed_writers_left(vault: Vault) -> None:
+    """Only the named files and their parts go, however many, and those that are gone already are passed over."""
+    key = vault.new_wrapped_key()
+    for name in ("a", "ab", "c"):
+        vault.put(name, key, b"content")
+    (vault.folder / "a.0123.part").write_bytes(b"x")
+    (vault.folder / "ab.0123.part").write_bytes(b"x")
+    vault.remove_all(["a", "c", "gone"])
+    assert sorted(path.name for path in vault.folder.iterdir()) == ["ab.0123.part", "ab.vault"]
 
 
 # -- nothing plain ------------------------------------------------------------------------------------------------
@@ -486,13 +506,15 @@ def test_a_password_in_the_environment_is_no_key(monkeypatch: pytest.MonkeyPatch
         MasterKey.load(None, "VAULT_KEY")
 
 
-def test_a_key_made_over_an_older_file_is_private(tmp_path: Path) -> None:
-    """Rights of an older file are not left as they were."""
+def test_a_key_is_never_made_over_an_older_one(tmp_path: Path) -> None:
+    """A file that is there already stays as it is, with its rights: it may be all that opens what was kept."""
     path = tmp_path / "key"
     path.write_bytes(b"older")
-    path.chmod(0o644)
-    MasterKey.make(path)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o400)
+    with pytest.raises(BadSettings, match="a key already") as refused:
+        MasterKey.make(path)
+    assert refused.value.remedy
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"older", 0o400)
 
 
 def test_the_key_shows_itself_to_nobody() -> None:

@@ -69,6 +69,11 @@ class Season:
         return self.today >= (opens.date if opens else self.year.last_day + timedelta(days=1))
 
     @property
+    def is_running(self) -> bool:
+        """Whether it is the season of this data year: from the opening to the end of that calendar year."""
+        return self.has_begun and self.today.year <= self.year.last_day.year + 1
+
+    @property
     def extract_is_late(self) -> bool:
         """Whether an extract should have been read by now: three working days after the opening."""
         opens = self.year.milestone("opens")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from kpr.transports.edi.settings import SmtpServer
+
+#: Where the password of the mail server may stand, instead of in a file.
+PASSWORD_VARIABLE = "KPR_TELL__SMTP__PASSWORD"  # noqa: S105  (its name, not a password)
+
+_Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
 class _Part(BaseModel):
@@ -23,18 +29,22 @@ class Webhook(_Part):
 class Tell(_Part):
     """Roles and their mailboxes, never persons. Louder after each milestone: the officer, then the leader as well."""
 
-    officer: tuple[str, ...] = ()
-    leader: tuple[str, ...] = ()
-    operator: tuple[str, ...] = ()
-    sender: str = "kpr@localhost"
+    officer: tuple[_Address, ...] = ()
+    leader: tuple[_Address, ...] = ()
+    operator: tuple[_Address, ...] = ()
+    sender: _Address = "kpr@localhost"
     smtp: SmtpServer | None = None
     webhook: Webhook | None = None
     #: Page for links in mails, e.g. Prefect's own address.
     link: str = ""
+    #: Office hours without a round over mailbox and transport before it is told of (assumed).
+    quiet_hours: float = Field(default=6, gt=0)
 
     def resolved(self, base: Path) -> Self:
-        """With paths that count from the installation's folder."""
+        """With paths that count from the installation's folder, and the password that the environment holds."""
         if self.smtp is None:
             return self
-        own = {name: base / value for name, value in self.smtp if isinstance(value, Path)}
+        own: dict[str, object] = {name: base / value for name, value in self.smtp if isinstance(value, Path)}
+        if self.smtp.password is None and (found := os.environ.get(PASSWORD_VARIABLE)):
+            own["password"] = SecretStr(found)
         return self.model_copy(update={"smtp": self.smtp.model_copy(update=own)})

@@ -1,7 +1,8 @@
 """The command line: ``kpr``. Thin: each command opens a workplace, calls a step, and tells what came of it.
 
 Exit codes stand in kpr/errors.py: 0 done, 2 input that cannot be used, 3 stopped by findings, 4 the guard says no,
-5 transport (try again), 6 a step that the conversation does not allow.
+5 transport (try again), 6 a step that the conversation does not allow, 7 transport (mend something first), 8 the
+database is busy, full or away.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 
 from kpr import __version__
-from kpr.cli import demo, deploy, extracts, feedback, season, setup
+from kpr.cli import alarms, approve, demo, deploy, extracts, feedback, fleet, purge, season, setup
 from kpr.cli.output import tell_error
 from kpr.errors import KprError
 from kpr.log import configure_logs
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Kommunens årlige IPLOS-rapport til KPR: uttrekk, kontroll, sending, svar, rettelse.",
 )
-for part in (setup, extracts, season, feedback, deploy, demo):
+for part in (setup, extracts, approve, season, feedback, purge, fleet, alarms, deploy, demo):
     part.register(app)
 
 

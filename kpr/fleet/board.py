@@ -1,9 +1,12 @@
-"""The board: where every municipality stands, the most urgent first (calendar.md K11). Pure; the clock is passed in."""
+"""The board: where every municipality stands, the most urgent first (calendar.md K11). Pure; the clock is passed in.
+
+What there is to say and who is to be asked stand in board.yaml, a row for each combination of states.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -14,16 +17,17 @@ import yaml
 
 from kpr.calendar import last_safe_send, next_milestone
 from kpr.checks.finding import Text
-from kpr.conversation import AttemptState, IdentLeg, ReceiptLeg, SubmissionState
+from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState
+from kpr.next_act import Trouble
 from kpr.years import Year
-
-_S, _I, _R, _A = SubmissionState, IdentLeg, ReceiptLeg, AttemptState
-_TROUBLE = (_A.REFUSED, _A.FAILED, _A.GIVEN_UP)
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One municipality as its store has it. ``error``: it could not be asked, and why, in a sentence."""
+    """One municipality's year as its store has it: the newest version, and whether some version counts now (K9).
+
+    ``contradicted``: a second receipt says something else than the first. ``error``: it could not be asked, and why.
+    """
 
     number: str
     name: str
@@ -32,80 +36,104 @@ class Standing:
     version: int = 0
     ident_leg: IdentLeg = IdentLeg.NOT_SENT
     receipt_leg: ReceiptLeg = ReceiptLeg.NONE
-    attempts: frozenset[AttemptState] = frozenset()
+    trouble: Trouble = Trouble.OK
+    accepted: bool = False
+    contradicted: bool = False
     error: str = ""
+
+    @property
+    def label(self) -> str:
+        """Number and name, as one says it."""
+        return f"{self.number} {self.name}"
+
+    @property
+    def overdue(self) -> bool:
+        """Whether an answer is overdue."""
+        return self.ident_leg is IdentLeg.OVERDUE or self.receipt_leg is ReceiptLeg.OVERDUE
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something that a person approved is not sent, or half sent."""
+        return self.state in (SubmissionState.APPROVED, SubmissionState.SENDING)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the board. ``hours``: to the last safe sending of the next deadline; None when there is none left."""
+    """One line of the board.
+
+    ``hours``: to the last safe sending of the next deadline, negative when that has passed; None when no deadline is
+    left to be reached. ``rank``: how bad it is, 0 the worst.
+    """
 
     standing: Standing
     place: str
     person: str
     text: Text
     hours: float | None
+    rank: int = 0
 
     @property
     def needs_person(self) -> bool:
         """Whether anybody has to do anything: what the board shows first."""
         return self.person != "nobody"
 
+    @property
+    def whom(self) -> str:
+        """Whom to phone, in Norwegian; a dash when nobody need be."""
+        return str(_data()["persons"][self.person]["name"])
+
+    @property
+    def left(self) -> str:
+        """How long there is to the last safe sending, in Norwegian words."""
+        if self.hours is None:
+            return "–"
+        days = int(self.hours // 24)
+        return "passert" if self.hours < 0 else {0: "under ett døgn", 1: "1 dag"}.get(days, f"{days} dager")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One telephone call: to whom, and what about. Officers are called one by one, the others once about all."""
+
+    person: str
+    rows: tuple[Row, ...]
+
+    @property
+    def text(self) -> Text:
+        """To whom and about whom, in words."""
+        said = _data()["persons"][self.person]
+        label = self.rows[0].standing.label
+        more = len(self.rows) - 1
+        nb, en = (f" og {more} til", f" and {more} more") if more else ("", "")
+        return Text(said["nb"].format(label=label) + nb, said["en"].format(label=label) + en)
+
 
 @cache
-def _rows() -> dict[str, dict[str, Any]]:
-    rows = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
-    return {row["id"]: row | {"rank": rank} for rank, row in enumerate(rows)}
+def _data() -> dict[str, Any]:
+    return dict(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
 
 
 def places() -> tuple[str, ...]:
     """Everywhere a municipality can stand, worst first."""
-    return tuple(_rows())
+    return tuple(_data()["places"])
 
 
-#: Submission state -> where it stands, when neither the legs nor the transport say more.
-_BY_STATE: Mapping[SubmissionState | None, str] = {
-    None: "NOT_EXTRACTED",
-    _S.DRAFT: "NOT_EXTRACTED",
-    _S.EXTRACTED: "NOT_EXTRACTED",
-    _S.BLOCKED: "RED_FINDINGS",
-    _S.CHECKED: "NOT_APPROVED",
-    _S.APPROVED: "NOT_SENT",
-    _S.SENDING: "NOT_SENT",
-    _S.REJECTED: "REJECTED",
-    _S.WITHDRAWN: "REJECTED",
-    _S.ACCEPTED: "DONE",
-    _S.SUPERSEDED: "DONE",
-}
+def name_of(place: str) -> Text:
+    """What a place is called."""
+    said = _data()["places"][place]
+    return Text(said["nb"], said["en"])
 
 
 def place_of(standing: Standing) -> str:
-    """Where one municipality stands: the id of a row of ``board.yaml``."""
-    if standing.error:
-        return "FAULT"
-    if standing.state is not _S.AWAITING:
-        return _BY_STATE[standing.state]
-    if standing.attempts & set(_TROUBLE) or standing.receipt_leg in (_R.UNREADABLE, _R.POSITIVE_PART):
-        return "FAULT"
-    if standing.receipt_leg in (_R.NEGATIVE, _R.WITHDRAWN):
-        return "REJECTED"
-    return _awaiting(standing.ident_leg, standing.receipt_leg)
-
-
-def _awaiting(ident: IdentLeg, receipt: ReceiptLeg) -> str:
-    if _I.OVERDUE is ident or _R.OVERDUE is receipt:
-        return "OVERDUE"
-    if ident is _I.FEEDBACK_FAULTS:
-        return "IDENT_FAULTS"
-    if receipt is _R.POSITIVE:
-        return "AWAITING_IDENT"
-    return "AWAITING_RECEIPT" if ident is _I.FEEDBACK_OK else "AWAITING_BOTH"
+    """Where one municipality stands."""
+    return _row(standing, None).place
 
 
 def board(standings: Iterable[Standing], year: Year, now: datetime) -> tuple[Row, ...]:
-    """Every municipality, sorted by hours to the nearest last safe sending, then worst first; the done ones last."""
+    """Every municipality, by hours to the nearest last safe sending that it has not reached, then worst first."""
     hours = _hours_left(year, now)
-    return tuple(sorted((_row(each, hours) for each in standings), key=_urgency))
+    rows = (_row(each, None if each.accepted else hours) for each in standings)
+    return tuple(sorted(rows, key=_urgency))
 
 
 def _hours_left(year: Year, now: datetime) -> float | None:
@@ -116,21 +144,40 @@ def _hours_left(year: Year, now: datetime) -> float | None:
 
 
 def _row(standing: Standing, hours: float | None) -> Row:
-    place = place_of(standing)
-    said = _rows()[place]
-    error = standing.error or "se tidslinjen"
-    text = Text(said["nb"].format(error=error), said["en"].format(error=error))
-    return Row(standing, place, said["person"], text, None if place == "DONE" else hours)
+    asked = {
+        "error": bool(standing.error),
+        "contradicted": standing.contradicted,
+        "state": standing.state.value if standing.state else "NONE",
+        "ident": standing.ident_leg.value,
+        "receipt": standing.receipt_leg.value,
+        "transport": standing.trouble.value,
+    }
+    rank, said = next(
+        (rank, row)
+        for rank, row in enumerate(_data()["rows"])
+        if all(value in row.get(name, [value]) for name, value in asked.items())
+    )
+    text = Text(said["nb"].format(error=standing.error), said["en"].format(error=standing.error))
+    return Row(standing, said["place"], said["person"], text, hours, rank)
 
 
-def _urgency(row: Row) -> tuple[float, int, str]:
+def _urgency(row: Row) -> tuple[float, int, str, int]:
     hours = row.hours if row.hours is not None else float("inf")
-    return hours, _rows()[row.place]["rank"], row.standing.number
+    return hours, row.rank, row.standing.number, row.standing.data_year
 
 
 def faults_only(rows: Iterable[Row]) -> tuple[Row, ...]:
     """Those that need a person: what the board shows first."""
     return tuple(row for row in rows if row.needs_person)
+
+
+def phone(rows: Iterable[Row]) -> tuple[Call, ...]:
+    """Whom to phone, first things first, for rows in the board's order."""
+    calls: dict[tuple[str, str], list[Row]] = {}
+    for row in faults_only(rows):
+        own = row.standing.label if row.person == "officer" else ""
+        calls.setdefault((row.person, own), []).append(row)
+    return tuple(Call(person, tuple(about)) for (person, _), about in calls.items())
 
 
 def counts(rows: Iterable[Row]) -> dict[str, int]:
@@ -142,6 +189,6 @@ def counts(rows: Iterable[Row]) -> dict[str, int]:
 def sentence(rows: tuple[Row, ...]) -> str:
     """The board in one Norwegian sentence."""
     waiting, done = len(faults_only(rows)), sum(row.place == "DONE" for row in rows)
-    first = next(iter(faults_only(rows)), None)
-    call = f" Ring først: {first.standing.number} {first.standing.name}." if first else " Gjør ingenting nå."
+    first = next(iter(phone(rows)), None)
+    call = f" Ring først: {first.text.nb}." if first else " Gjør ingenting nå."
     return f"{done} av {len(rows)} er godtatt, {waiting} trenger en person.{call}"

@@ -6,12 +6,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from kpr.errors import KprError
 from kpr.fleet.installation import Entry
 from kpr.log import blot
 
 #: What a step says came of it, or its error's sentence.
 Step = Callable[[Entry], str]
+
+#: What is said of an error that is not ours. Only its kind is told: its text could hold anything, a name of a file or
+#: an address with a password in it.
+_SAID: tuple[tuple[type[Exception], str], ...] = (
+    (SQLAlchemyError, "Databasen kan ikke brukes nå ({kind})."),
+    (OSError, "En fil eller forbindelse kan ikke brukes nå ({kind})."),
+    (Exception, "Uventet feil ({kind})."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +54,9 @@ def _one(entry: Entry, step: Step) -> Result:
         return Result(entry, step(entry))
     except KprError as error:
         return Result(entry, "feilet", blot(str(error)), error.exit_code)
-    except Exception as error:  # its text could hold anything: only its kind is told
-        return Result(entry, "feilet", f"Uventet feil ({type(error).__name__}).", KprError.exit_code)
+    except Exception as error:
+        said = next(said for kind, said in _SAID if isinstance(error, kind))
+        return Result(entry, "feilet", said.format(kind=type(error).__name__), KprError.exit_code)
 
 
 def worst(results: Iterable[Result]) -> int:

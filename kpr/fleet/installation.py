@@ -135,6 +135,8 @@ def _entries(path: Path, patterns: tuple[str, ...], part: str) -> Iterator[Entry
                 remedy="Mend the path, or take it out.",
             )
         for file in files:
+            if file in seen.values():  # named by two patterns
+                continue
             entry = _entry(file, _read(file))
             first = seen.setdefault((entry.number, entry.data_year), file)
             if first is not file:

@@ -1,4 +1,4 @@
-"""How one municipality stands, asked of its store alone: quick enough to ask hundreds at a time.
+"""How a municipality stands, asked of its store alone: quick enough to ask hundreds at a time.
 
 Neither keys, mailbox nor transport are opened, and no table is brought up to date: a place that has never been opened
 has no database, and stands where nothing has been extracted. One that cannot be asked says so, and stops nobody.
@@ -7,15 +7,27 @@ has no database, and stands where nothing has been extracted. One that cannot be
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
-from sqlalchemy import Connection, create_engine, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    RowMapping,
+    TextClause,
+    bindparam,
+    create_engine,
+    inspect,
+    make_url,
+    text,
+)
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from kpr.clock import Clock, file_clock, system_clock
@@ -23,93 +35,188 @@ from kpr.conversation import AttemptState, IdentLeg, ReceiptLeg, SubmissionState
 from kpr.errors import BadInput, BadSettings
 from kpr.fleet.board import Standing
 from kpr.fleet.installation import Entry
+from kpr.next_act import Trouble
 from kpr.settings_file import resolve_paths
+from kpr.store.tables import Moment
+from kpr.years import Year, load_year
 
-#: An accepted version may still be withdrawn, or get a second receipt: it is looked after for so long.
+#: An answered version may still be withdrawn, or get a second receipt: it is looked after for so long.
 _AFTERWARDS = timedelta(days=14)
 
-_NEWEST = text(
-    "SELECT s.id, s.state, s.version, s.ident_leg, s.opened_at FROM submission s JOIN cycle c ON c.id = s.cycle_id "
-    "WHERE c.municipality = :number AND c.data_year = :year ORDER BY s.version DESC LIMIT 1"
-)
-_MESSAGES = text("SELECT id, kind, receipt_leg FROM message WHERE submission_id = :id")
-_ATTEMPTS = text(
-    "SELECT a.state FROM attempt a JOIN message m ON m.id = a.message_ref WHERE m.submission_id = :id "
-    "AND a.number = (SELECT MAX(number) FROM attempt WHERE message_ref = m.id)"
-)
-_OPEN = text(
-    "SELECT COUNT(*) FROM submission s JOIN cycle c ON c.id = s.cycle_id WHERE c.municipality = :number "
-    "AND c.data_year = :year AND (s.state IN ('SENDING', 'AWAITING', 'REJECTED') OR (s.state = 'ACCEPTED' AND EXISTS "
-    "(SELECT 1 FROM event e WHERE e.submission_id = s.id AND e.event = 'BOTH_LEGS_GOOD' AND e.at > :since)))"
-)
+#: The newest version with its messages (ident first) and the newest attempt for each. "returned": the other side's
+#: transport has said something of the message, which tells a mail that came back from a server that was away.
+_NEWEST = text("""
+SELECT s.state, s.version, s.ident_leg, m.kind, m.receipt_leg, a.state AS attempt,
+  EXISTS (SELECT 1 FROM event e WHERE e.submission_id = s.id AND e.message_ref = m.id AND e.what = 'attempt'
+    AND e.event IN ('REFUSED', 'RETURNED') AND e.to_state IN ('REFUSED', 'FAILED') AND e.why <> '') AS returned,
+  EXISTS (SELECT 1 FROM event e WHERE e.submission_id = s.id AND e.to_state = 'CONTRADICTION') AS contradicted,
+  EXISTS (SELECT 1 FROM submission o WHERE o.cycle_id = c.id AND o.state = 'ACCEPTED') AS accepted
+FROM cycle c JOIN submission s ON s.cycle_id = c.id LEFT JOIN message m ON m.submission_id = s.id
+  LEFT JOIN attempt a ON a.message_ref = m.id
+    AND a.number = (SELECT MAX(b.number) FROM attempt b WHERE b.message_ref = m.id)
+WHERE c.municipality = :number AND c.data_year = :year
+  AND s.version = (SELECT MAX(o.version) FROM submission o WHERE o.cycle_id = c.id)
+ORDER BY m.kind""")
+
+#: Versions of which something may still come: on their way, rejected with an answer missing, or answered not long ago.
+_OPEN = text("""
+SELECT s.id FROM cycle c JOIN submission s ON s.cycle_id = c.id
+WHERE c.municipality = :number AND c.data_year = :year AND (
+  s.state IN ('SENDING', 'AWAITING')
+  OR s.state = 'REJECTED' AND (s.ident_leg IN ('SENT', 'OVERDUE', 'FEEDBACK_UNREAD')
+    OR EXISTS (SELECT 1 FROM message m WHERE m.submission_id = s.id AND m.kind = 'IPLOS'
+      AND m.receipt_leg IN ('NONE', 'OVERDUE', 'UNREADABLE')))
+  OR EXISTS (SELECT 1 FROM message m JOIN attempt a ON a.message_ref = m.id
+    WHERE m.submission_id = s.id AND a.state = 'HANDED_OVER')
+  OR EXISTS (SELECT 1 FROM event e WHERE e.submission_id = s.id AND e.what = 'submission'
+    AND e.event IN ('BOTH_LEGS_GOOD', 'REJECTED', 'WITHDRAWN') AND e.at > :since))
+LIMIT 1""").bindparams(bindparam("since", type_=Moment()))
 
 
 def look(entry: Entry) -> Standing:
     """The newest version of one municipality's year."""
-    who = (entry.number, entry.name, entry.data_year)
-    try:
-        with _store(entry) as store:
-            return _standing(store, who) if store is not None else Standing(*who)
-    except SQLAlchemyError:
-        return Standing(*who, error="databasen kan ikke leses")
-    except (BadInput, OSError) as error:
-        return Standing(*who, error=str(error) if isinstance(error, BadInput) else "innstillingene kan ikke leses")
+    return look_at_all([entry])[0]
+
+
+def look_at_all(entries: Iterable[Entry]) -> tuple[Standing, ...]:
+    """The same for many, in the same order; a database server that they share is connected to once."""
+    with closing(_Stores()) as stores:
+        return tuple(_look(stores, entry) for entry in entries)
+
+
+def awaiting(entries: Iterable[Entry]) -> list[Entry]:
+    """Those for whom something may come; one that cannot be asked is among them, so that its fault is told."""
+    with closing(_Stores()) as stores:
+        return [entry for entry in entries if _is_open(stores, entry)]
 
 
 def needs_collecting(entry: Entry) -> bool:
     """Whether anything may come: an answer is awaited, or was given not long ago. True when it cannot be told."""
-    try:
-        with _store(entry) as store:
-            if store is None:
-                return False
-            since = (clock_of(entry)() - _AFTERWARDS).replace(tzinfo=None)
-            values = {"number": entry.number, "year": entry.data_year, "since": since}
-            return bool(store.execute(_OPEN, values).scalar())
-    except (SQLAlchemyError, BadInput, OSError):
-        return True
+    return bool(awaiting([entry]))
 
 
 def clock_of(entry: Entry) -> Clock:
     """The clock of a place: the machine's, or in practice the file that its settings name."""
-    named = _raw(entry).get("clock_file")
+    named = _raw(entry).get("clock_file") if entry.environment == "simulator" else None
     return file_clock(Path(named)) if named else system_clock
 
 
-def _standing(store: Connection, who: tuple[str, str, int]) -> Standing:
-    newest = store.execute(_NEWEST, {"number": who[0], "year": who[2]}).mappings().first()
-    if newest is None:
+def year_of(entry: Entry) -> Year:
+    """The data year as this place has it, with its year_file: where the deadlines of newer years stand."""
+    named = _raw(entry).get("year_file")
+    return load_year(entry.data_year, Path(named) if named else None)
+
+
+def _look(stores: _Stores, entry: Entry) -> Standing:
+    who = (entry.number, entry.name, entry.data_year)
+    try:
+        with stores.connect(entry) as store:
+            return _standing(who, _rows(store, _NEWEST, number=entry.number, year=entry.data_year))
+    except BadInput as error:
+        return Standing(*who, error=str(error))
+    except Exception as error:  # the text of anything else could hold an address or a password
+        return Standing(*who, error=_sentence(error))
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, SQLAlchemyError):
+        return f"Databasen kan ikke leses ({type(error).__name__})."
+    return f"Innstillingene kan ikke brukes ({type(error).__name__})."
+
+
+def _is_open(stores: _Stores, entry: Entry) -> bool:
+    try:
+        since = clock_of(entry)() - _AFTERWARDS
+        with stores.connect(entry) as store:
+            return bool(_rows(store, _OPEN, number=entry.number, year=entry.data_year, since=since))
+    except Exception:  # collecting will say what is wrong
+        return True
+
+
+def _rows(store: Connection | None, query: TextClause, **values: Any) -> Sequence[RowMapping]:
+    """What the query finds; nothing where there is no database yet, or one without tables."""
+    if store is None:
+        return ()
+    try:
+        return store.execute(query, values).mappings().all()
+    except (OperationalError, ProgrammingError):
+        store.rollback()
+        if inspect(store).has_table("submission"):
+            raise
+        return ()
+
+
+def _standing(who: tuple[str, str, int], rows: Sequence[RowMapping]) -> Standing:
+    if not rows:
         return Standing(*who)
-    messages = store.execute(_MESSAGES, {"id": newest["id"]}).mappings().all()
-    legs = {message["kind"]: ReceiptLeg(message["receipt_leg"]) for message in messages}
-    attempts = store.execute(_ATTEMPTS, {"id": newest["id"]}).scalars()
+    legs = {row["kind"]: ReceiptLeg(row["receipt_leg"]) for row in rows if row["kind"]}
     return Standing(
         *who,
-        state=SubmissionState(newest["state"]),
-        version=newest["version"],
-        ident_leg=IdentLeg(newest["ident_leg"]),
+        state=SubmissionState(rows[0]["state"]),
+        version=rows[0]["version"],
+        ident_leg=IdentLeg(rows[0]["ident_leg"]),
         receipt_leg=legs.get("IPLOS", ReceiptLeg.NONE),
-        attempts=frozenset(AttemptState(state) for state in attempts),
+        trouble=next((found for found in map(_trouble, rows) if found is not Trouble.OK), Trouble.OK),
+        accepted=bool(rows[0]["accepted"]),
+        contradicted=bool(rows[0]["contradicted"]),
     )
 
 
-@contextmanager
-def _store(entry: Entry) -> Iterator[Connection | None]:
-    """A connection for reading; None where there is no database yet."""
-    url = make_url(os.environ.get("KPR_STORE__URL") or _raw(entry)["store"]["url"])
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-        yield None
-        return
-    engine = create_engine(url, hide_parameters=True, poolclass=NullPool)
-    try:
-        with engine.connect() as connection:
-            yield connection
-    finally:
-        engine.dispose()
+def _trouble(row: RowMapping) -> Trouble:
+    """What the transport says of a message that nothing has answered."""
+    if row["attempt"] is None or ReceiptLeg(row["receipt_leg"]) not in (ReceiptLeg.NONE, ReceiptLeg.OVERDUE):
+        return Trouble.OK
+    return _TROUBLES.get((AttemptState(row["attempt"]), bool(row["returned"])), Trouble.OK)
+
+
+_TROUBLES = {
+    (AttemptState.REFUSED, True): Trouble.REFUSED,
+    (AttemptState.REFUSED, False): Trouble.REFUSED,
+    (AttemptState.FAILED, True): Trouble.RETURNED,
+    (AttemptState.GIVEN_UP, True): Trouble.GIVEN_UP,
+    (AttemptState.GIVEN_UP, False): Trouble.GIVEN_UP,
+}
+
+
+class _Stores:
+    """The databases of one round."""
+
+    def __init__(self) -> None:
+        self._servers: dict[URL, Engine] = {}
+        self._file = ""
+        # One engine for all files: to make one for each takes longer than to ask.
+        self._files = create_engine("sqlite://", creator=self._open, poolclass=NullPool, hide_parameters=True)
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._file)
+
+    @contextmanager
+    def connect(self, entry: Entry) -> Iterator[Connection | None]:
+        """A connection for reading; None where there is no file yet."""
+        url = make_url(os.environ.get("KPR_STORE__URL") or _raw(entry)["store"]["url"])
+        if url.get_backend_name() != "sqlite":
+            engine = self._servers.get(url) or self._servers.setdefault(url, create_engine(url, hide_parameters=True))
+            with engine.connect() as connection:
+                yield connection
+        elif not Path(url.database or "").exists():
+            yield None
+        else:
+            self._file = str(url.database)
+            with self._files.connect() as connection:
+                yield connection
+
+    def close(self) -> None:
+        """Let go of the servers."""
+        for engine in self._servers.values():
+            engine.dispose()
 
 
 def _raw(entry: Entry) -> dict[str, Any]:
     """The settings file, looked into without checking it all: that takes longer than the question."""
-    raw = yaml.load(entry.settings_file.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    try:
+        raw = yaml.load(entry.settings_file.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        raise BadSettings("Innstillingsfilen kan ikke leses.", place=entry.settings_file.name) from None
     if not isinstance(raw, dict):
         raise BadSettings("Innstillingsfilen er tom.", place=entry.settings_file.name)
     return {"store": {"url": "sqlite:///kpr.sqlite"}} | resolve_paths(raw, entry.settings_file.parent.resolve())

@@ -12,7 +12,7 @@ import binascii
 import io
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -21,8 +21,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from kpr.errors import BadMessage, BadSettings
-from kpr.security.throwaway import write_private
+from kpr.errors import BadMessage, BadSettings, Locked
 
 CHUNK = 1 << 20
 _TAG = 16
@@ -47,7 +46,9 @@ class MasterKey:
         return aes_key_wrap(self._key, data_key)
 
     def unwrap(self, wrapped: bytes) -> bytes:
-        """The data key; BadSettings when this is not the key that wrapped it."""
+        """The data key; BadSettings when this is not the key that wrapped it, Locked when it has been destroyed."""
+        if not wrapped:
+            raise Locked("Innholdet er slettet for godt: nøkkelen er ødelagt. Det kan verken leses eller sendes igjen.")
         try:
             return aes_key_unwrap(self._key, wrapped)
         except InvalidUnwrap:
@@ -57,9 +58,22 @@ class MasterKey:
 
     @classmethod
     def make(cls, path: Path) -> MasterKey:
-        """A new key in a file of its own that only its owner can read."""
+        """A new key in a file of its own that only its owner can read; BadSettings when there is one already.
+
+        The older one is all that opens what was kept with it: nothing here may write over it.
+        """
         key = secrets.token_bytes(32)
-        write_private(path, base64.b64encode(key) + b"\n")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            out = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        except FileExistsError:
+            raise BadSettings(
+                "There is a key already, and what was kept with it can be opened with no other.",
+                place=path.name,
+                remedy="Use it. Move it away yourself only when nothing was ever kept with it.",
+            ) from None
+        with out:
+            out.write(base64.b64encode(key) + b"\n")
         return cls(key)
 
     @classmethod
@@ -122,31 +136,31 @@ class Vault:
         part = path.with_suffix(f".{secrets.token_hex(8)}.part")
         cipher = AESGCM(self._master.unwrap(wrapped_key))
         try:
-            with _clear_errors():
+            with clear_errors():
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 raw = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
             with raw:
                 writer = _Writer(raw, cipher, name)
                 yield writer
-                with _clear_errors():
+                with clear_errors():
                     writer.finish()
                     raw.flush()
                     os.fsync(raw.fileno())
-            with _clear_errors():
+            with clear_errors():
                 part.replace(path)
-                _keep_entry(self.folder)
+                keep_entry(self.folder)
         finally:
             part.unlink(missing_ok=True)
 
     def open(self, name: str, wrapped_key: bytes) -> VaultReader:
         """A stream of the plain bytes, with ``size``; BadMessage while reading when a byte was changed."""
-        path = self._path(name)
+        path, cipher = self._path(name), AESGCM(self._master.unwrap(wrapped_key))
         try:
             raw = path.open("rb")
         except OSError:
             raise BadMessage("What should be in the vault is not there.", place="vault", remedy="Restore it.") from None
         try:
-            return VaultReader(raw, AESGCM(self._master.unwrap(wrapped_key)), name, os.fstat(raw.fileno()).st_size)
+            return VaultReader(raw, cipher, name, os.fstat(raw.fileno()).st_size)
         except BaseException:
             raw.close()
             raise
@@ -165,9 +179,16 @@ class Vault:
         """Take a file away; nothing happens when it is not there."""
         self._path(name).unlink(missing_ok=True)
 
+    def remove_all(self, names: Collection[str]) -> None:
+        """Take many files away, with the parts that killed writers left of them; those that are gone are passed over."""
+        wanted = frozenset(names)
+        for path in self.folder.glob("*.*"):
+            if path.suffix in (".vault", ".part") and path.name.partition(".")[0] in wanted:
+                path.unlink(missing_ok=True)
+
 
 @contextmanager
-def _clear_errors() -> Iterator[None]:
+def clear_errors() -> Iterator[None]:
     """Only the vault's own errors become this sentence; those of the writing body are somebody else's."""
     try:
         yield
@@ -179,7 +200,7 @@ def _clear_errors() -> Iterator[None]:
         ) from error
 
 
-def _keep_entry(folder: Path) -> None:
+def keep_entry(folder: Path) -> None:
     """Force the renamed entry to disk as well, or a power cut could take back what the database says is there."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -221,7 +242,7 @@ class _Writer(io.RawIOBase, BinaryIO):
 
     def _seal(self, chunk: bytes, *, last: bool) -> None:
         nonce = self._prefix + self._number.to_bytes(4)
-        with _clear_errors():
+        with clear_errors():
             self._raw.write(self._cipher.encrypt(nonce, chunk, _associated(self._name, self._number, last=last)))
         self._number += 1
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kpr.conversation import ReceiptLeg, SubmissionState
+from kpr.conversation import ReceiptLeg
 from kpr.errors import BadInput, Locked
 from kpr.log import blot
-from kpr.steps.approve import approve
-from kpr.steps.build import build_messages
+from kpr.steps.approve import approve_extract, send_only_approved
 from kpr.steps.mails import seen
-from kpr.steps.send import resend, send_messages
+from kpr.steps.send import resend
 from kpr.steps.workplace import Workplace, approval
 from kpr.store import MessageKind, Submission
 from kpr.wishes import Answer, Wish, offered
@@ -60,7 +59,7 @@ def _approve(place: Workplace, answer: Answer) -> str:
     latest = _demand(place)
     if answer.extract != extract_mark(latest):
         raise Locked("Uttrekket er lest på nytt siden skjemaet ble vist. Se på funnene igjen. Ingenting er sendt.")
-    approve(place, latest.id, by=answer.by, reason=answer.reason or None)
+    approve_extract(place, latest.id, latest.extract_sha256, by=answer.by, reason=answer.reason or None)
     return "Godkjent. Ingenting er sendt ennå."
 
 
@@ -69,11 +68,8 @@ def _send_now(place: Workplace, answer: Answer) -> str:
     return _send(place, answer)
 
 
-def _send(place: Workplace, _answer: Answer) -> str:
-    latest = _demand(place)
-    if latest.state is SubmissionState.APPROVED:
-        build_messages(place, latest.id)
-    send_messages(place, latest.id)
+def _send(place: Workplace, answer: Answer) -> str:
+    send_only_approved(place, approval(answer.by, answer.second or None, answer.reason or None))
     return "Sendt. Gjør ingenting nå: svarene ventes."
 
 

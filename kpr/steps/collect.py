@@ -15,6 +15,7 @@ from kpr.steps.incoming import UNREADABLE, check_own_keys, take_in
 from kpr.steps.mails import collect_mails
 from kpr.steps.retry import retry
 from kpr.steps.workplace import Workplace
+from kpr.store import ToldBook
 from kpr.transports.seam import Envelope
 
 
@@ -46,6 +47,7 @@ def collect(place: Workplace) -> Came:
     came.kinds.update(retry(place))
     if away is not None:
         raise away
+    ToldBook(place.store).collected(place.clock())
     return came
 
 

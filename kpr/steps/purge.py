@@ -1,129 +1,174 @@
 """Purge: make what was sent and received unreadable for ever, by destroying its keys, and write that down (S8).
 
-The order makes a kill harmless: the certificate is written first and counts what is there, then the keys are
-destroyed in one transaction together with the event, then the files, which are unreadable by then, are removed. A run
-after a kill finishes what is left. A backup that is restored brings the files back, but not the keys: keep the
-backups of the database no longer than you keep the data.
+The order makes a kill harmless. In one transaction the keys are locked and overwritten, the certificate is put beside
+the vault's files as a ``.part``, and its SHA-256 is noted; only after that does it get its name, are the files taken
+away, and are the database's own files cleaned of the old values. Whatever a killed run left is finished by the next.
+A backup of the vault that is restored brings files back, but not the keys. One of the database does bring them: keep
+it no longer than the data.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlmodel import Session, col, select
-
+from kpr.checks.finding import Text
 from kpr.errors import Locked
 from kpr.guard import Approval
-from kpr.purging import refusal
+from kpr.purging import opens, refusal
+from kpr.security.throwaway import write_private
+from kpr.security.vault import clear_errors, keep_entry
 from kpr.steps.workplace import Workplace
-from kpr.store import Inbox, Message, Submission
-from kpr.store.tables import Attempt
+from kpr.store.held import Held, Holdings
+from kpr.store.schema import scrub
 
 EVENT = "PURGED"
-DESTROYED = b""
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    """What one cycle holds: rows with a key, and the vault's names of all their files."""
+class Outlook:
+    """What a purge would do now. ``refused`` says why it may not; ``purged``: how often it has been done."""
 
-    submissions: tuple[Submission, ...]
-    messages: tuple[Message, ...]
-    attempts: tuple[Attempt, ...]
-    inbox: tuple[Inbox, ...]
+    submissions: int
+    received: int
+    files: int
+    allowed_after: datetime | None
+    refused: Text | None
+    purged: int
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every file of the vault that belongs to them."""
-        return (
-            *(submission.rows_name for submission in self.submissions),
-            *(message.content_name for message in self.messages),
-            *(attempt.protected_name for attempt in self.attempts),
-            *(entry.raw_name for entry in self.inbox),
-        )
+
+def outlook(place: Workplace, approval: Approval | None = None) -> Outlook:
+    """What would be purged, and whether it may be; nothing is changed."""
+    with place.store.transaction() as session:
+        held = Holdings(place.store).living(session)
+    return Outlook(
+        len(held.submissions),
+        len(held.inbox),
+        _files(place, held),
+        opens(place.year, place.settings.purge_days_after),
+        _refused(place, approval or Approval()) if held else None,
+        len(_certificates(place)),
+    )
 
 
 def purge(place: Workplace, *, by: str, approval: Approval | None = None) -> str:
-    """Purge this municipality's year; the SHA-256 of the certificate. Locked, with the reason, when it may not be yet.
+    """Purge this municipality's year; the SHA-256 of the newest certificate, empty when there is nothing to certify.
 
-    Done twice it does nothing, and gives the same certificate.
+    Locked, with the reason, when it may not be done yet. Done twice it does nothing.
     """
-    held = _held(place)
-    done = _done(place)
-    if done is None:
-        _demand(place, held, approval or Approval())
-        done = _write_certificate(place, held, by)
-        _destroy_keys(place, by, done)
-    for name in held.names:
-        place.vault.remove(name)
-    return done
-
-
-def _demand(place: Workplace, held: _Held, approval: Approval) -> None:
-    states = frozenset(submission.state for submission in held.submissions)
-    days = place.settings.purge_days_after
-    no = refusal(place.year, states, place.clock(), approval, days_after=days)
-    if no is not None:
-        raise Locked(no.nb)
-
-
-def _held(place: Workplace) -> _Held:
+    approval = approval or Approval(frozenset({by}))
+    _finish(place)
     with place.store.transaction() as session:
-        submissions = session.exec(select(Submission).where(Submission.cycle_id == place.store.cycle_id)).all()
-        ids = [submission.id for submission in submissions]
-        messages = session.exec(select(Message).where(col(Message.submission_id).in_(ids))).all()
-        refs = [message.id for message in messages]
-        attempts = session.exec(select(Attempt).where(col(Attempt.message_ref).in_(refs))).all()
-        inbox = session.exec(select(Inbox).where(Inbox.cycle_id == place.store.cycle_id)).all()
-        return _Held(tuple(submissions), tuple(messages), tuple(attempts), tuple(inbox))
+        held = Holdings(place.store).living(session)
+        if held:
+            refused = _refused(place, approval)
+            if refused is not None:
+                raise Locked(refused.nb)
+            Holdings(place.store).destroy_keys(session, held)
+            who = sorted(approval.persons | {by})
+            digest = _prepare(place, _certificate(place, held, who, approval.reason))
+            place.store.note(session, place.act(", ".join(who), digest), "cycle", EVENT)
+    if held:
+        _finish(place)
+    return next(reversed(_certificates(place)), "")
 
 
-def _done(place: Workplace) -> str | None:
-    """The certificate's SHA-256 when this cycle was purged before."""
-    return next((event.why for event in place.store.events() if event.event == EVENT), None)
+def _refused(place: Workplace, approval: Approval) -> Text | None:
+    days = place.settings.purge_days_after
+    return refusal(place.year, place.store.formers(), place.clock(), approval, days_after=days)
 
 
-def certificate_file(place: Workplace) -> Path:
-    """Where the certificate lies: beside the vault's files, and never removed."""
-    return place.vault.folder / f"purged-{place.label}.json"
+def _files(place: Workplace, held: Held) -> int:
+    return sum(place.vault.holds(name) for name in held.names)
 
 
-def _write_certificate(place: Workplace, held: _Held, by: str) -> str:
-    content = json.dumps(_certificate(place, held, by), indent=1, sort_keys=True).encode()
-    file = certificate_file(place)
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = file.with_suffix(".part")
-    part.write_bytes(content)
-    part.replace(file)
-    return hashlib.sha256(content).hexdigest()
+# -- the certificate ---------------------------------------------------------------------------------------------------
 
 
-def _certificate(place: Workplace, held: _Held, by: str) -> dict[str, Any]:
-    """Ids, hashes, counts and times: nothing about persons."""
+def certificate_file(place: Workplace, number: int = 1) -> Path:
+    """Where a certificate lies: beside the vault's files, and never removed. A cycle's first is number 1."""
+    return place.vault.folder / f"purged-{place.label}-{number}.json"
+
+
+def _certificates(place: Workplace) -> list[str]:
+    """The SHA-256 of this cycle's certificates, oldest first."""
+    return [event.why for event in place.store.events() if event.event == EVENT]
+
+
+def _certificate(place: Workplace, held: Held, who: list[str], reason: str) -> dict[str, Any]:
+    """Ids, hashes, counts and times: nothing about persons in the extract."""
     return {
         "municipality": place.settings.municipality.number,
         "data_year": place.settings.data_year,
         "purged_at": place.clock().isoformat(),
-        "by": by,
-        "submissions": {each.id: each.state.value for each in held.submissions},
-        "messages": {each.msg_id: each.content_sha256 for each in held.messages},
-        "files": sum(place.vault.holds(name) for name in held.names),
+        "by": who,
+        "reason": reason,
+        "submissions": [_submission(held, number) for number in range(len(held.submissions))],
+        "received": len(held.inbox),
+        "files": _files(place, held),
+        "not_covered": ["backups", "the mailbox", "the care-record system and its export", "the transport"],
     }
 
 
-def _destroy_keys(place: Workplace, by: str, digest: str) -> None:
-    """Every wrapped data key of this cycle is overwritten, and it is written down in the same transaction."""
-    with place.store.transaction() as session:
-        _overwrite(session, Submission, place.store.cycle_id)
-        _overwrite(session, Inbox, place.store.cycle_id)
-        place.store.note(session, place.act(by, digest), "cycle", EVENT)
+def _submission(held: Held, number: int) -> dict[str, Any]:
+    submission = held.submissions[number]
+    messages = [message for message in held.messages if message.submission_id == submission.id]
+    sent = {each.id: [a.protected_sha256 for a in held.attempts if a.message_ref == each.id] for each in messages}
+    return {
+        "id": submission.id,
+        "version": submission.version,
+        "state": submission.state.value,
+        "messages": [
+            {
+                "kind": each.kind.value,
+                "msg_id": each.msg_id,
+                "sha256": each.content_sha256,
+                "sent_sha256": sent[each.id],
+            }
+            for each in messages
+        ],
+    }
 
 
-def _overwrite(session: Session, table: type[Submission] | type[Inbox], cycle_id: str) -> None:
-    for row in session.exec(select(table).where(table.cycle_id == cycle_id)).all():
-        row.wrapped_key = DESTROYED
-        session.add(row)
+def _prepare(place: Workplace, certificate: dict[str, Any]) -> str:
+    """Put the certificate beside the vault's files, under no name of its own yet; its SHA-256."""
+    content = json.dumps(certificate, indent=1, sort_keys=True, ensure_ascii=False).encode()
+    digest = hashlib.sha256(content).hexdigest()
+    file = certificate_file(place, len(_certificates(place)) + 1)
+    with clear_errors():
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for stray in file.parent.glob(f"{file.stem}.*.part"):  # of a run that was killed before it destroyed anything
+            stray.unlink()
+        part = _part(file, digest)
+        write_private(part, content)
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        keep_entry(file.parent)
+    return digest
+
+
+def _part(file: Path, digest: str) -> Path:
+    return file.with_suffix(f".{digest[:16]}.part")
+
+
+# -- what follows when the keys are gone -------------------------------------------------------------------------------
+
+
+def _finish(place: Workplace) -> None:
+    """Name the certificates, take away the files that nobody can read, clean the database's files. Again at any time."""
+    certificates = _certificates(place)
+    if not certificates:
+        return
+    with clear_errors():
+        for number, digest in enumerate(certificates, 1):
+            file = certificate_file(place, number)
+            if _part(file, digest).exists():
+                _part(file, digest).replace(file)
+                keep_entry(file.parent)
+        place.vault.remove_all(Holdings(place.store).destroyed().names)
+    scrub(place.store.engine)

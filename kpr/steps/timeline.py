@@ -19,6 +19,7 @@ _SENTENCES: dict[tuple[str, str], Text] = {
         "The check found faults that stop the submission. Nothing was sent.",
     ),
     ("submission", "FOUND_GOOD"): Text("Kontrollen fant ingenting som stanser.", "The check found nothing that stops."),
+    ("submission", "FLEET_SEND"): Text("Sendingen ble startet fra tavlen.", "Sending was started from the board."),
     ("submission", "APPROVED"): Text("Innsendingen ble godkjent.", "The submission was approved."),
     ("submission", "BOTH_DELIVERED"): Text("Begge meldingene er sendt.", "Both messages have been sent."),
     ("submission", "BOTH_LEGS_GOOD"): Text("Innsendingen er godtatt.", "The submission is accepted."),

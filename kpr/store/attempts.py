@@ -22,7 +22,7 @@ from kpr.conversation import (
 )
 from kpr.guard import Approval, Dispatched, Kind, may_send_same
 from kpr.store.legs import Moved, follow
-from kpr.store.store import Act, Store
+from kpr.store.store import PURGED_KEY, Act, Store
 from kpr.store.tables import Attempt, Event, Message, MessageKind, Submission
 
 #: The kinds that carry the same message under a new message id.
@@ -48,6 +48,12 @@ class OnTheWay:
     message: Message
     arrived: bool
     wanted: bool
+
+
+def _is_wanted(submission: Submission, newest: int | None) -> bool:
+    """Still to arrive: the newest version that was tried, and not purged meanwhile."""
+    awaited = submission.state in _AWAITED and submission.wrapped_key != PURGED_KEY
+    return awaited and submission.version == newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +202,7 @@ class Attempts:
                     attempt,
                     message,
                     arrived=message.is_answered or submission.state is SubmissionState.ACCEPTED,
-                    wanted=submission.state in _AWAITED and submission.version == newest,
+                    wanted=_is_wanted(submission, newest),
                 )
                 for attempt, message, submission in session.exec(wanted.order_by(col(Attempt.opened_at))).all()
                 if self._latest(session, message.id) is attempt

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 from sqlmodel import create_engine
 
 from kpr.errors import BadSettings
+from kpr.store.away import busy, plain_errors, store_away
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -32,9 +33,26 @@ def open_engine(url: str) -> Engine:
 
 def _sqlite_habits(connection: object, _record: object) -> None:
     cursor = connection.cursor()  # type: ignore[attr-defined]
-    for habit in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000", "synchronous=FULL"):
+    # secure_delete: a data key that was destroyed must not stand in the free part of a page.
+    for habit in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000", "synchronous=FULL", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {habit}")
     cursor.close()
+
+
+#: What takes overwritten values out of the database's own files. Backups, and PostgreSQL's log, are not reached.
+_SCRUB = {
+    "sqlite": ("PRAGMA wal_checkpoint(TRUNCATE)",),
+    "postgresql": ("VACUUM FULL submission", "VACUUM FULL inbox"),
+}
+
+
+def scrub(engine: Engine) -> None:
+    """Let nothing of what was overwritten stand in the database's files. StoreAway when others keep it busy."""
+    with plain_errors(), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for statement in _SCRUB.get(engine.dialect.name, ()):
+            done = connection.exec_driver_sql(statement)
+            if done.returns_rows and done.scalar():  # SQLite's first column: somebody else still reads the old log
+                raise busy()
 
 
 def migrate(engine: Engine) -> None:
@@ -46,7 +64,10 @@ def migrate(engine: Engine) -> None:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except OperationalError:
+    except OperationalError as error:
+        away = store_away(error)
+        if away is not None and away.kind != "away":
+            raise away from None
         raise BadSettings(
             "The database cannot be opened.", place="store.url", remedy="Check that it runs, and who may use it."
         ) from None

@@ -21,9 +21,13 @@ from sqlmodel.sql.expression import SelectOfScalar
 from kpr.conversation import ReceiptLeg, SubmissionEvent, SubmissionState, step
 from kpr.errors import KprError, Locked
 from kpr.guard import Approval, Former, Ids, Kind, Permission, may_open_version
+from kpr.store.away import plain_errors
 from kpr.store.tables import Attempt, Cycle, Event, Inbox, InboxKind, Message, MessageKind, Submission
 
 Row = TypeVar("Row", bound=SQLModel)
+
+#: What stands in a row instead of its wrapped data key once that has been destroyed.
+PURGED_KEY = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,8 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """One step: everything in it is written, or nothing."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        """One step: everything in it is written, or nothing. StoreAway when the database is busy, full or away."""
+        with plain_errors(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     def _open_cycle(self, municipality: str, data_year: int) -> str:
@@ -174,6 +178,12 @@ class Store:
             self.note(session, act, "submission", permission.kind, submission=opened, to_state=opened.state)
             return opened
 
+    def formers(self) -> tuple[Former, ...]:
+        """All versions as the guard sees them, oldest first."""
+        with self.transaction() as session:
+            found = [self._former(session, each) for each in reversed(session.exec(self._versions()).all())]
+        return tuple(each for each in found if each is not None)
+
     def _former(self, session: Session, latest: Submission | None) -> Former | None:
         if latest is None:
             return None
@@ -290,11 +300,15 @@ class Store:
             raise
 
     def set_aside(self, reason: str) -> list[Inbox]:
-        """What was kept apart for a reason that contains this, in whichever year of this municipality; oldest first."""
+        """What was kept apart for a reason that contains this, in whichever year of this municipality; oldest first.
+
+        What has been purged is left out: nobody can read it.
+        """
         with self.transaction() as session:
             own = session.get_one(Cycle, self.cycle_id).municipality
             wanted = select(Inbox).join(Cycle).where(Cycle.municipality == own, Inbox.kind == InboxKind.UNKNOWN)
-            wanted = wanted.where(col(Inbox.verdict).contains(reason)).order_by(col(Inbox.received_at))
+            wanted = wanted.where(col(Inbox.verdict).contains(reason), col(Inbox.wrapped_key) != PURGED_KEY)
+            wanted = wanted.order_by(col(Inbox.received_at))
             return list(session.exec(wanted).all())
 
     def reopened(self, entry_id: str) -> None:

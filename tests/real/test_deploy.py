@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from place import Place
-from prefect_server import PrefectServer
+from prefect_server import PrefectServer, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,6 +25,15 @@ with get_client(sync_client=True) as client:
     limits = [limit.name for limit in client.read_global_concurrency_limits(limit=100, offset=0)]
     automations = client.request("POST", "/automations/filter", json={"limit": 50}).json()
 print(json.dumps({"deployments": found, "limits": limits, "automations": [a["name"] for a in automations]}))
+"""
+PLANNED = """
+from zoneinfo import ZoneInfo
+from prefect import get_client
+from prefect.client.schemas.sorting import FlowRunSort
+with get_client(sync_client=True) as client:
+    found = client.read_flow_runs(limit=5, sort=FlowRunSort.EXPECTED_START_TIME_ASC)
+    for run in found[:1]:
+        print(run.expected_start_time.astimezone(ZoneInfo("Europe/Oslo")).isoformat())
 """
 SWITCH = """
 from tasks.rhythm import keep_rhythm
@@ -88,6 +97,17 @@ def test_deploying_twice_changes_nothing(server: PrefectServer, made: Place) -> 
     assert after["limits"].count("collect-8000002") == 1
     checked = deploy(server, made, "--check")
     assert (checked.returncode, checked.stdout.strip()) == (0, "10 planer er som de skal være.")
+
+
+def test_a_schedule_gives_runs(server: PrefectServer, made: Place) -> None:
+    """The server itself plans the daily collecting: runs stand there with their times."""
+    deploy(server, made)
+
+    def planned() -> str:
+        return run(server, made, "-c", PLANNED).stdout.strip()
+
+    first = until(planned, 90, "no run was planned")
+    assert first.endswith("05:15:00+01:00") or first.endswith("05:15:00+02:00")
 
 
 def test_the_running_systems_switch_is_left_alone(server: PrefectServer, made: Place) -> None:

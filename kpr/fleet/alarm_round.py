@@ -1,0 +1,95 @@
+"""One round over all municipalities: what needs a person, telling it once, and the daily digest.
+
+The command ``kpr alarms`` and the flow ``watch`` go this way.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from kpr.alarms.digest import Change, Section, digest
+from kpr.alarms.message import Telling
+from kpr.alarms.notice import Notice
+from kpr.alarms.season import Season
+from kpr.calendar import OSLO
+from kpr.checks.finding import Text
+from kpr.clock import system_clock
+from kpr.errors import KprError, Locked
+from kpr.fleet.board import board
+from kpr.fleet.installation import Entry, Installation
+from kpr.fleet.look import look_at_all, year_of
+from kpr.steps.tell import due_alarms, tell, tell_all
+from kpr.steps.timeline import timeline
+from kpr.steps.workplace import Workplace, open_workplace
+from kpr.store import ToldBook
+from kpr.years import Year
+
+
+@dataclass(slots=True)
+class AlarmRound:
+    """What one round over all municipalities found and did."""
+
+    installation: Installation
+    send: bool
+    notices: list[Notice] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    changes: dict[int, list[Change]] = field(default_factory=dict)
+    years: dict[int, Year] = field(default_factory=dict)
+    now: datetime = field(default_factory=system_clock)
+
+    def one(self, entry: Entry) -> str:
+        """Look at one municipality, and tell what is new. Whatever could not be told is told next time."""
+        settings = self.installation.tell
+        with open_workplace(entry.settings_file) as place:
+            found = due_alarms(place, quiet_hours=settings.quiet_hours)
+            self.notices += found
+            self.years[entry.data_year], self.now = place.year, place.clock()
+            self.changes.setdefault(entry.data_year, []).extend(_changes(place, entry))
+            if self.send:
+                self.told += tell(place, found, settings)
+        return f"{len(found)} varsler"
+
+    def daily(self) -> Telling | None:
+        """Today's digest."""
+        entries, sections = list(self.installation), []
+        for year in sorted({entry.data_year for entry in entries}):
+            known = self.years.get(year) or year_of(next(entry for entry in entries if entry.data_year == year))
+            rows = board(look_at_all(entry for entry in entries if entry.data_year == year), known, self.now)
+            sections.append(Section(Season(known, self.now), rows, tuple(self.changes.get(year, ()))))
+        name = self.installation.name if len(entries) > 1 else f"{entries[0].number}-{entries[0].data_year}"
+        return digest(name, sections, self.now.astimezone(OSLO).date(), self.installation.tell.link)
+
+    def daily_is_told(self) -> bool:
+        """Whether today's digest has gone out, so that it need not be made again."""
+        for entry in self.installation:
+            with ExitStack() as stack:
+                try:
+                    place = stack.enter_context(open_workplace(entry.settings_file))
+                except KprError:
+                    continue
+                day = place.clock().astimezone(OSLO).date()
+                return any(told.alarm_id.startswith(f"digest-{day}-") for told in ToldBook(place.store).told())
+        return True
+
+    def send_daily(self, telling: Telling) -> list[str]:
+        """Tell it, once a day: the first municipality whose store can be opened keeps count."""
+        for entry in self.installation:
+            with ExitStack() as stack:
+                try:
+                    place = stack.enter_context(open_workplace(entry.settings_file))
+                except KprError:  # it stands in the digest as a fault
+                    continue
+                return tell_all(place, [telling], self.installation.tell)
+        raise Locked("Ingen av kommunene kan åpnes, så sammendraget kan ikke sendes.")
+
+
+def _changes(place: Workplace, entry: Entry) -> list[Change]:
+    """What the timeline has of the last day and night; reasons that persons wrote are left out."""
+    since = place.clock() - timedelta(days=1)
+    lines = [line.text for line in timeline(place) if line.at > since]
+    if not lines:
+        return []
+    said = Text(" ".join(line.nb for line in lines), " ".join(line.en for line in lines))
+    return [Change(entry.number, entry.name, said)]

@@ -1,0 +1,38 @@
+"""Kills a flow run's process right after its n-th durable step: n stands in the file that KPR_TEST_DIE_AT names.
+
+Python imports this module by itself at its start, where the folder is on its path. The file is read once and taken
+away, so that the process that takes over lives. Other processes than flow runs are left alone.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+
+def _arm() -> None:
+    file = Path(os.environ.get("KPR_TEST_DIE_AT", "/nonexistent"))
+    if "prefect.engine" not in sys.orig_argv or not file.exists():  # its supervisor has the same environment
+        return
+    left = [int(file.read_text())]
+    file.unlink()
+    from contextlib import contextmanager
+
+    from kpr.security.vault import Vault
+    from kpr.store.store import Store
+
+    def dying(original):  # type: ignore[no-untyped-def]
+        @contextmanager
+        def wrapped(*args, **words):  # type: ignore[no-untyped-def]
+            with original(*args, **words) as value:
+                yield value
+            left[0] -= 1
+            if left[0] < 0:
+                os._exit(9)
+
+        return wrapped
+
+    Store.transaction = dying(Store.transaction)  # type: ignore[method-assign]
+    Vault.create = dying(Vault.create)  # type: ignore[method-assign]
+
+
+_arm()

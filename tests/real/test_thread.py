@@ -1,0 +1,281 @@
+"""One municipality's year as one thread on a real server and a real worker: waits, wakes, and survives whatever dies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelled
+from prefect_server import ROOT, PrefectServer, PrefectWorker, until
+
+from kpr.calendar import OSLO
+from kpr.clock import set_file_clock
+from kpr.fleet.installation import VARIABLE, Entry, Installation, load_installation
+from kpr.registry.register import Register
+from kpr.registry.settings import load_register_settings
+from kpr.simulator_fleet import make_fleet
+from kpr.steps.answer import extract_mark
+from kpr.steps.status import Status, status
+from kpr.steps.workplace import open_workplace
+from tasks.thread import see_to_thread
+
+NUMBERS = ("0301", "1101", "1103", "1106", "1108", "1111", "1112", "1114")
+START = datetime(2021, 1, 7, 10, tzinfo=OSLO)
+SEND = "Godkjenn og send nå"
+
+
+class World:
+    """Server, worker, fleet and register; each test has a municipality of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        make_fleet(folder / "fleet", NUMBERS, persons=8, key_pairs=2)
+        self.folder, self.clock = folder, START
+        self.at(START)
+        self.fleet: Installation = load_installation(folder / "fleet" / "kpr-fleet.yaml")
+        self.server = PrefectServer(folder / "prefect")
+        self.die_at = folder / "die-at"
+        more = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'dying'}", "KPR_TEST_DIE_AT": str(self.die_at)}
+        self.worker = PrefectWorker(self.server, more=more)
+
+    def at(self, moment: datetime) -> None:
+        """Move everybody's clock."""
+        self.clock = moment
+        set_file_clock(self.folder / "fleet" / "clock", moment)
+
+    def deploy(self) -> None:
+        """As an operator does."""
+        command = [sys.executable, "-m", "kpr", "deploy", "--installation", str(self.fleet.file)]
+        done = subprocess.run(command, env=self.server.environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def register(self) -> None:
+        """The register answers."""
+        register = Register(load_register_settings(self.folder / "fleet" / "register" / "register.yaml"))
+        register.step(self.clock)
+        register.close()
+
+    def entry(self, number: str) -> Entry:
+        """One of them."""
+        return self.fleet.find(number, 2020)
+
+    def status(self, number: str) -> Status:
+        """Where it stands in our store."""
+        with open_workplace(self.entry(number).settings_file) as place:
+            return status(place)
+
+    def msg_ids(self, number: str) -> list[str]:
+        """Every MsgId that it ever got."""
+        with open_workplace(self.entry(number).settings_file) as place:
+            return [m.msg_id for s in place.store.submissions() for m in place.store.messages(s.id)]
+
+    def mark(self, number: str) -> str:
+        """The mark of the extract that a person looks at."""
+        with open_workplace(self.entry(number).settings_file) as place:
+            return extract_mark(place.store.latest())
+
+    def thread(self, number: str) -> FlowRun:
+        """Its run on the server."""
+        with get_client(sync_client=True) as client:
+            runs = client.read_flow_runs(limit=200, sort=FlowRunSort.EXPECTED_START_TIME_ASC)
+        found = [run for run in runs if number in run.tags and run.name.startswith(number)]
+        assert len(found) == 1, [run.name for run in runs]
+        return found[0]
+
+    def wait_for(self, run: UUID, *types: StateType, seconds: float = 90) -> FlowRun:
+        """Until a run stands so."""
+
+        def asked() -> FlowRun | None:
+            with get_client(sync_client=True) as client:
+                found = client.read_flow_run(run)
+            return found if found.state and found.state.type in types else None
+
+        found: FlowRun = until(asked, seconds, f"{run}: {types}")
+        return found
+
+    def answer(self, number: str, **values: Any) -> UUID:
+        """Fill in the form of the waiting thread, as the UI does."""
+        run = self.wait_for(self.thread(number).id, StateType.PAUSED).id
+        with get_client(sync_client=True) as client:
+            said = client.resume_flow_run(run, run_input={"by": "rolle A", "extract": self.mark(number)} | values)
+        assert said.status.value == "ACCEPT", said.details
+        return run
+
+    def run(self, deployment: str, **parameters: Any) -> FlowRun:
+        """Run a deployment on the worker, to its end."""
+        with get_client(sync_client=True) as client:
+            found = client.read_deployment_by_name(deployment)
+            made = client.create_flow_run_from_deployment(found.id, parameters=parameters)
+        ended = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
+        return self.wait_for(made.id, *ended)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One server and one worker for all."""
+    made = World(tmp_path_factory.mktemp("world"))
+    with pytest.MonkeyPatch.context() as patch, made.server:
+        patch.setenv(VARIABLE, str(made.fleet.file))
+        made.deploy()
+        with made.worker, temporary_settings({PREFECT_API_URL: made.server.url}):
+            yield made
+
+
+def prepared(world: World, number: str) -> None:
+    """A thread that waits for an approval."""
+    assert see_to_thread(world.entry(number)) == "up to date"
+    world.answer(number, wish="Se på nytt", extract="")
+    until(lambda: world.status(number).state == "CHECKED", 90, number)
+    world.wait_for(world.thread(number).id, StateType.PAUSED)
+    see_to_thread(world.entry(number))
+
+
+def test_a_year_is_one_thread_from_the_first_look_to_the_end(world: World) -> None:
+    """Waiting without a process; approved and sent by the form; named after where it stands; done after the last date."""
+    prepared(world, "1103")
+    waiting = world.thread("1103")
+    assert waiting.state is not None
+    assert waiting.state.name == "Suspended"
+    assert waiting.name == "1103 Stavanger · 2020 · innsending 1 · klar til godkjenning"
+    world.answer("1103", wish=SEND)
+    until(lambda: world.status("1103").state == "AWAITING", 90)
+    world.register()
+    collected = world.run("collect/collect", data_year=2020)
+    assert collected.state is not None
+    assert collected.state.type is StateType.COMPLETED, collected.state.message
+    assert world.status("1103").state == "ACCEPTED"
+    assert world.thread("1103").name.endswith("godtatt")
+    assert "state:ACCEPTED" in world.thread("1103").tags
+    assert world.thread("1103").id == waiting.id
+    world.at(datetime(2021, 3, 27, 9, tzinfo=OSLO))
+    try:
+        see_to_thread(world.entry("1103"))
+        ended = world.wait_for(waiting.id, StateType.COMPLETED)
+    finally:
+        world.at(START)
+    assert ended.state is not None
+    assert ended.state.message == "Året er ferdig: ingenting mer ventes."
+
+
+@pytest.mark.parametrize(("number", "point"), [("1101", 0), ("1106", 6), ("1108", 13)])
+def test_a_pass_that_is_killed_is_taken_over(world: World, number: str, point: int) -> None:
+    """Its process dies after a durable step; the watch takes the same run up again; one pair of MsgIds in the end."""
+    prepared(world, number)
+    world.die_at.write_text(str(point))
+    run = world.answer(number, wish=SEND)
+    world.wait_for(run, StateType.CRASHED)
+    assert not world.die_at.exists()
+    assert see_to_thread(world.entry(number)) == "taken over"
+    world.wait_for(run, StateType.PAUSED)
+    if world.status(number).state != "AWAITING":  # killed before the approval was written down: she is asked again
+        see_to_thread(world.entry(number))
+        world.answer(number, wish=SEND)
+        world.wait_for(run, StateType.PAUSED)
+        until(lambda: world.status(number).state == "AWAITING", 90)
+    assert len(world.msg_ids(number)) == 2
+
+
+def test_the_same_report_twice_at_once_sends_once(world: World) -> None:
+    """Two runs of ``report`` for one municipality: one pair of MsgIds, and neither is red for being late."""
+    with get_client(sync_client=True) as client:
+        found = client.read_deployment_by_name("report/report")
+        words = {"municipality": "1111", "data_year": 2020, "by": "rolle A"}
+        runs = [client.create_flow_run_from_deployment(found.id, parameters=words).id for _ in range(2)]
+    ended = [world.wait_for(run, StateType.COMPLETED, StateType.FAILED, StateType.CRASHED) for run in runs]
+    assert [run.state.type for run in ended if run.state].count(StateType.COMPLETED) >= 1
+    assert len(world.msg_ids("1111")) == 2
+    assert world.status("1111").state == "AWAITING"
+
+
+def test_a_report_that_is_run_again_finishes_what_was_begun(world: World) -> None:
+    """Killed in mid-send and run again by hand: the same MsgIds, sent."""
+    world.die_at.write_text("20")
+    killed = world.run("report/report", municipality="1112", data_year=2020, by="rolle A")
+    assert killed.state is not None
+    assert killed.state.type is StateType.CRASHED
+    before = world.msg_ids("1112")
+    again = world.run("report/report", municipality="1112", data_year=2020)
+    assert again.state is not None
+    assert again.state.type is StateType.COMPLETED, again.state.message
+    assert len(before) == 2
+    assert world.msg_ids("1112") == before
+    assert world.status("1112").state == "AWAITING"
+
+
+def test_a_planned_report_without_an_approval_sends_nothing(world: World) -> None:
+    """Planned for a later time and not approved by then: red, with the sentence, and nothing sent; the name is no approval."""
+    from prefect.states import Scheduled
+
+    with get_client(sync_client=True) as client:
+        found = client.read_deployment_by_name("report/report")
+        later = Scheduled(scheduled_time=datetime.now(OSLO) + timedelta(minutes=30))
+        words = {"municipality": "1114", "data_year": 2020, "by": "rolle A"}
+        run = client.create_flow_run_from_deployment(found.id, parameters=words, state=later).id
+        client.set_flow_run_state(run, Scheduled(), force=True)  # its time has come
+    ended = world.wait_for(run, StateType.FAILED, StateType.COMPLETED)
+    assert ended.state is not None
+    assert "Ingen har godkjent" in (ended.state.message or "")
+    assert world.msg_ids("1114") == []
+
+
+def test_a_form_for_a_municipality_that_was_not_there_is_refused(world: World) -> None:
+    """1238 was no municipality in 2020: a sentence with the remedy."""
+    ended = world.run("report/report", municipality="1238", data_year=2020, by="rolle A")
+    assert ended.state is not None
+    assert "Det fantes ingen kommune 1238" in (ended.state.message or "")
+
+
+def test_the_form_refuses_what_looks_like_a_national_id(world: World) -> None:
+    """The server itself refuses the parameter, before it is kept."""
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    with get_client(sync_client=True) as client:
+        found = client.read_deployment_by_name("correct/correct")
+        words = {"municipality": "1103", "data_year": 2020, "by": "rolle A", "mended": "gjelder 01017012345"}
+        with pytest.raises(PrefectHTTPStatusError) as told:
+            client.create_flow_run_from_deployment(found.id, parameters=words)
+    assert told.value.response.status_code in (409, 422)
+
+
+def test_a_cancelled_thread_loses_nothing(world: World) -> None:
+    """Cancelled by a person: the answers are collected all the same, and the thread is left as it was ended."""
+    prepared(world, "0301")
+    world.answer("0301", wish=SEND)
+    until(lambda: world.status("0301").state == "AWAITING", 90)
+    run = world.wait_for(world.thread("0301").id, StateType.PAUSED).id
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run, Cancelled(), force=True)
+    world.register()
+    world.run("collect/collect", data_year=2020)
+    assert world.status("0301").state == "ACCEPTED"
+    assert world.thread("0301").state is not None
+    assert world.wait_for(run, StateType.CANCELLED).id == run
+
+
+def test_a_server_that_is_restarted_keeps_the_threads(world: World) -> None:
+    """Killed and started again on the same database: the waiting thread is there, and takes its answer."""
+    before = world.thread("1101").id
+    world.server.kill()
+    time.sleep(1)
+    world.server.start()
+    assert world.thread("1101").id == before
+    world.answer("1101", wish="Se på nytt")
+    assert world.wait_for(before, StateType.PAUSED).id == before
+
+
+def test_a_worker_that_is_restarted_goes_on(world: World) -> None:
+    """Killed while nothing runs and started again: the next answer is carried out."""
+    world.worker.kill()
+    world.worker.start()
+    run = world.answer("1106", wish="Se på nytt")
+    assert world.wait_for(run, StateType.PAUSED).id == run
