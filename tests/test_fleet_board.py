@@ -23,6 +23,7 @@ from typer.testing import CliRunner, Result
 
 import kpr.fleet.board as board_module
 from kpr.cli.fleet import register
+from kpr.cli.output import out
 from kpr.conversation import AttemptEvent, IdentLeg, ReceiptLeg, SubmissionState
 from kpr.errors import BadInput, Blocked, TransportError
 from kpr.fleet.board import Standing, board, counts, faults_only, phone, place_of, places, sentence
@@ -546,7 +547,7 @@ def fleet(tmp_path: Path) -> dict[str, Place]:
 @pytest.fixture
 def kpr(fleet: dict[str, Place], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs ``kpr fleet`` with these words, in the installation of three, before a wide screen."""
-    monkeypatch.setenv("COLUMNS", "240")
+    monkeypatch.setattr(out, "_width", 240)
     app = typer.Typer()
     register(app)
 

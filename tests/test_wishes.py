@@ -78,6 +78,16 @@ def test_the_same_form_twice_sends_once(made: Place) -> None:
     assert msg_ids(made) == before
 
 
+def test_a_sending_that_was_cut_off_after_the_approval_goes_on(made: Place) -> None:
+    """Killed between approving and sending: the same form, read again, sends; somebody else's does not."""
+    with made.open() as place:
+        prepare_daily(place)
+    ask(made, Wish.APPROVE)
+    assert "gjelder ikke lenger" in ask(made, Wish.SEND, by="rolle B")
+    assert ask(made, Wish.SEND).startswith("Sendt.")
+    assert made.status().state == "AWAITING"
+
+
 def test_an_approval_is_of_the_extract_that_was_shown(made: Place) -> None:
     """When the extract has been read again since, the approval is refused and nothing is sent."""
     with made.open() as place:

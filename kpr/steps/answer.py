@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kpr.conversation import ReceiptLeg
+from kpr.conversation import ReceiptLeg, SubmissionState
 from kpr.errors import BadInput, Locked
 from kpr.log import blot
 from kpr.steps.approve import approve_extract, send_only_approved
@@ -37,6 +37,8 @@ def carry_out(place: Workplace, answer: Answer) -> str:
     """Do what was asked for; one sentence of what came of it. BadInput or Locked when it may not be done."""
     if answer.wish is Wish.LOOK:
         return "Så på nytt."
+    if answer.wish is Wish.SEND and _was_cut_off(place, answer):
+        return _send(place, answer)
     if answer.wish not in wishes(place):
         return "Det er allerede gjort, eller det gjelder ikke lenger. Ingenting ble gjort nå."
     if not answer.by.strip():
@@ -45,6 +47,14 @@ def carry_out(place: Workplace, answer: Answer) -> str:
         )
     refuse_ids(answer.reason, "grunn")
     return _ACTS[answer.wish](place, answer)
+
+
+def _was_cut_off(place: Workplace, answer: Answer) -> bool:
+    """The same person's approval of the same extract stands, and its sending did not come to an end: it goes on."""
+    latest = place.store.latest()
+    if latest is None or latest.state not in (SubmissionState.APPROVED, SubmissionState.SENDING):
+        return False
+    return (latest.approved_by, extract_mark(latest)) == (answer.by, answer.extract)
 
 
 def refuse_ids(text: str, place: str) -> None:
