@@ -1,5 +1,5 @@
 # Every target does its own set-up (virtual environment, locked packages) and needs only Python 3.11 and make.
-.PHONY: help demo demo-amqp demo-edi test check bench mutate lock clean
+.PHONY: help demo demo-amqp demo-edi demo-prefect test check bench mutate lock clean
 
 help:  ## what one can do here
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -13,6 +13,10 @@ demo-amqp:  ## the same year over a real RabbitMQ, in both dialects of AMQP; ins
 
 demo-edi:  ## the same year as ebXML by mail and by SFTP, with real servers; fetches them on Debian
 	@sh scripts/demo-edi
+
+demo-prefect:  ## a season of three municipalities on a Prefect server with a worker; leaves its pages open to look at
+	@sh scripts/install
+	@.venv/bin/kpr demo-prefect
 
 test:  ## lint, types and all tests
 	@sh scripts/test

@@ -30,7 +30,7 @@ def watch(data_year: DataYear) -> State[Any]:
     late: list[str] = []
     results = for_each(entries, lambda entry: _one(entry, late))
     show_board(entries)
-    results += for_each(entries[:1], _digest)
+    results += [result for result in for_each(entries[:1], _digest) if result.error]
     keep_rhythm(bool(awaiting(entries)))
     state = of_many("Vakt", results)
     state.data = late if state.is_completed() else state.data

@@ -27,7 +27,8 @@ def of_many(what: str, results: Sequence[Result]) -> State[Any]:
     wrong = [result for result in results if result.error]
     counts = dict(Counter(result.outcome for result in results))
     if not wrong:
-        return Completed(message=f"{what}: {len(results)} kommuner, ingen feil.", data=counts)
+        many = "kommune" if len(results) == 1 else "kommuner"
+        return Completed(message=f"{what}: {len(results)} {many}, ingen feil.", data=counts)
     named = "; ".join(f"{result.entry.label}: {result.error}" for result in wrong[:10])
     more = f" … og {len(wrong) - 10} til" if len(wrong) > 10 else ""
     return Failed(message=f"{what}: {len(wrong)} av {len(results)} kommuner feilet. {named}{more}")

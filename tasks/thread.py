@@ -66,8 +66,7 @@ def see_to_thread(entry: Entry) -> str:
         form, over = _form(place, now, ""), _is_over(place, now)
     name, tags = _name(entry, now), _tags(entry, now, mark)
     parameters = {"municipality": entry.number, "data_year": entry.data_year}
-    key = f"kpr-thread-{entry.number}-{entry.data_year}"
-    with open_thread(DEPLOYMENT, key, parameters) as thread:
+    with open_thread(DEPLOYMENT, thread_key(entry), parameters) as thread:
         if thread is None:
             return "not deployed"
         if thread.is_lost:
@@ -78,6 +77,11 @@ def see_to_thread(entry: Entry) -> str:
         if thread.is_waiting and over:
             thread.resume()
         return "up to date"
+
+
+def thread_key(entry: Entry) -> str:
+    """What makes a municipality's year one run, however often it is asked for."""
+    return f"kpr-thread-{entry.number}-{entry.data_year}"
 
 
 def year_is_over(entry: Entry, now: Status) -> bool:

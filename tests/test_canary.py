@@ -20,9 +20,9 @@ YEAR = """
 import sys
 from pathlib import Path
 from kpr.demo.runner import Flows, prepare_prefect
-from kpr.demo.year import Demo, _clear
+from kpr.demo.year import Demo, clear
 folder = Path(sys.argv[1])
-_clear(folder)
+clear(folder)
 prepare_prefect(folder / "prefect")
 import os
 os.environ["PREFECT_LOGGING_LEVEL"] = "DEBUG"

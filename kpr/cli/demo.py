@@ -22,6 +22,21 @@ class Over(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("demo")(demo)
+    app.command("demo-prefect")(demo_prefect)
+
+
+def demo_prefect(
+    folder: Annotated[Path, typer.Option(help="En ny mappe; en tidligere demo der erstattes.")] = Path(
+        "demo-output-prefect"
+    ),
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="La sidene stå åpne til Ctrl-C.")] = True,
+) -> None:
+    """Se en sesong for tre kommuner på Prefect, med tjener, arbeider og sider å se på."""
+    from kpr.demo.prefect_season import run_prefect_demo
+    from kpr.demo.year import clear
+
+    clear(folder.resolve())
+    run_prefect_demo(folder, wait=wait)
 
 
 def demo(

@@ -214,7 +214,7 @@ def run_demo(folder: Path, *, persons: int, with_prefect: bool, over: str = "dir
     """
     configure_logs(level=logging.WARNING)  # the story is told on the terminal; logs would talk over it
     folder = folder.resolve()
-    _clear(folder)
+    clear(folder)
     if over != "directory":
         out.print("Starter tjenere bare for demoen (noen sekunder) …")
     with open_route(over, folder) as route:
@@ -246,7 +246,7 @@ def _play(folder: Path, persons: int, with_prefect: bool, route: Route) -> None:
     out.print(f"Tidslinjen i terminalen: kpr status --settings {folder / 'kpr.yaml'}")
 
 
-def _clear(folder: Path) -> None:
+def clear(folder: Path) -> None:
     """Only ever removes what a demo made."""
     if not folder.exists():
         folder.mkdir(parents=True)

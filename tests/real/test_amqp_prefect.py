@@ -20,10 +20,10 @@ import json, sys
 from pathlib import Path
 from kpr.demo.routes import Route
 from kpr.demo.runner import Flows, prepare_prefect
-from kpr.demo.year import Demo, _clear
+from kpr.demo.year import Demo, clear
 from kpr.simulator_bus import SimulatedBus
 folder = Path(sys.argv[1])
-_clear(folder)
+clear(folder)
 prepare_prefect(folder / "prefect")
 bus = SimulatedBus(**json.loads(sys.argv[2]))
 end = Demo(folder, 60, Flows(), marked=tuple(sys.argv[3:]), route=Route(bus=bus)).play()
