@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 from prefect.automations import Automation
 from prefect.client.orchestration import SyncPrefectClient
@@ -17,6 +17,7 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
+from pydantic.fields import FieldInfo
 
 from deployments.check import flow_of
 from deployments.plan import SWITCHED, ZONE, Planned, Schedule
@@ -87,9 +88,19 @@ def _deploy(client: SyncPrefectClient, planned: Planned, where: Where) -> None:
         entrypoint=planned.entrypoint,
         pull_steps=where.pull_steps,
         job_variables=where.job_variables,
-        parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
+        parameter_openapi_schema=form_schema(flow),
         enforce_parameter_schema=True,
     )
+
+
+def form_schema(flow: Any) -> dict[str, Any]:
+    """The schema of the run form, with each field's own title and help: Prefect has only the parameters' names."""
+    schema = parameter_schema(flow).model_dump_for_openapi()
+    for name, hint in get_type_hints(flow.fn, include_extras=True).items():
+        said = next((each for each in getattr(hint, "__metadata__", ()) if isinstance(each, FieldInfo)), None)
+        if said is not None and name in schema["properties"]:
+            schema["properties"][name] |= {"title": said.title, "description": said.description}
+    return dict(schema)
 
 
 def _is_switched_on(client: SyncPrefectClient, name: str) -> bool:

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 from flows.report import approve_now
 from kpr.errors import Locked
 from tasks.deliver import send_approved
-from tasks.forms import By, DataYear, Mended, Number, Reason, Second
+from tasks.forms import By, DataYear, Mended, Number, Reason, Second, Send
 from tasks.guard import what_the_guard_says
 from tasks.outcome import done, locked
 from tasks.place import place_of
@@ -28,7 +28,7 @@ def correct(
     mended: Mended,
     reason: Reason = "",
     second: Second = "",
-    send: bool = False,
+    send: Send = False,
 ) -> State[Any]:
     """Send a corrected version. The guard refuses while an answer to the former is still awaited."""
     entry = place_of(municipality, data_year)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prefect.artifacts import create_table_artifact
 
-from kpr.fleet.board import Row, board, counts, sentence
+from kpr.fleet.board import Row, board, counts, name_of, sentence
 from kpr.fleet.installation import Entry
 from kpr.fleet.look import clock_of, look_at_all, year_of
 
@@ -33,10 +33,10 @@ def show_board(entries: Sequence[Entry]) -> Board:
     table = [
         {
             "Kommune": f"{row.standing.number} {row.standing.name}",
-            "Hvor": row.place,
+            "Hvor": name_of(row.place).nb,
             "Dager til siste trygge sending": "" if row.hours is None else round(row.hours / 24, 1),
+            "Hvem": row.whom,
             "Hva nå": row.text.nb,
-            "Hvem": row.person,
         }
         for row in sorted(shown.rows, key=lambda row: not row.needs_person)
     ]

@@ -40,6 +40,9 @@ Reason = Annotated[
     str, _text("Grunn", "Hvorfor advarsler godtas, eller hvorfor nå. Ingen navn."), AfterValidator(_names_nobody)
 ]
 Limit = Annotated[int, Field(title="Høyst så mange", description="0: alle som er godkjent.", ge=0)]
+Send = Annotated[
+    bool, Field(title="Send rettelsen", description="Uten kryss: si bare hva vakten sier, og send ingenting.")
+]
 Mended = Annotated[str, _text("Hva er rettet", "Kort, uten å nevne noen."), AfterValidator(_names_nobody)]
 
 

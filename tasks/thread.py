@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from prefect import get_run_logger, task
 from prefect.input import RunInput
 
 from kpr.calendar import end_of_day
@@ -13,6 +14,7 @@ from kpr.steps.answer import carry_out, extract_mark, wishes
 from kpr.steps.status import Status, status
 from kpr.steps.workplace import Workplace, open_workplace
 from tasks.forms import answer_form, read_answer
+from tasks.guarded import guarded
 from tasks.happened import newest_event, tell_events
 from tasks.place import call_this_run, tags_of
 from tasks.show import show_status
@@ -21,6 +23,8 @@ from tasks.waiting import answers, forget_answers, open_thread, wait_for_person
 DEPLOYMENT = "annual cycle/annual-cycle"
 
 
+@task(task_run_name="svar i skjemaet", persist_result=False)
+@guarded
 def carry_out_answers(settings_file: str, label: str) -> str:
     """Do what people have asked for in the form; what came of it, in a sentence."""
     given = answers()
@@ -45,11 +49,20 @@ def _carry_out(place: Workplace, values: dict[str, object]) -> str:
 
 def name_run(entry: Entry) -> Status:
     """Name and tag the run that is under way after where its municipality stands, and show that."""
-    with open_workplace(entry.settings_file) as place:
+    now = show_where(str(entry.settings_file), entry.label)
+    call_this_run(_name(entry, now), {"kpr", *tags_of(entry, now.state)})
+    return now
+
+
+@task(task_run_name="status", persist_result=False)
+@guarded
+def show_where(settings_file: str, label: str) -> Status:
+    """Both legs, the milestones and the timeline as artifacts, and what to do now in the log."""
+    with open_workplace(Path(settings_file)) as place:
         now = status(place)
         show_status(place, now)
-        call_this_run(_name(entry, now), {"kpr", *tags_of(entry, now.state)})
-        return now
+    get_run_logger().info(now.next_act.nb)
+    return now
 
 
 def wait(entry: Entry, now: Status, said: str) -> None:

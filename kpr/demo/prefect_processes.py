@@ -86,7 +86,8 @@ class PrefectWorker(OwnServer):
         return super().start()
 
     def _command(self) -> tuple[list[str], dict[str, Any]]:
-        environment = self.server.environment(PREFECT_WORKER_QUERY_SECONDS="1", **self.more)
+        told = {"PREFECT_LOGGING_LEVEL": "INFO", "PREFECT_WORKER_QUERY_SECONDS": "1"}
+        environment = self.server.environment(**told | self.more)
         words = ["worker", "start", "--pool", "kpr", "--type", "process", "--name", self.name]
         return [sys.executable, "-m", "prefect", *words], {"env": environment, "cwd": ROOT}
 
