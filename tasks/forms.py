@@ -15,7 +15,7 @@ from kpr.log import blot
 from kpr.wishes import Answer, Wish
 
 #: What looks like a national id (11 or 12 digits, with or without a blank), as a pattern for the form.
-_NOBODY = r"^(?!.*\d{6}\s?\d{5})"
+_NOBODY = r"^(?![\s\S]*\d{6}\s?\d{5})"
 
 
 def _names_nobody(text: str) -> str:
