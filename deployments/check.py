@@ -27,7 +27,7 @@ def flow_of(planned: Planned) -> Any:
 
 def faults(planned: tuple[Planned, ...], installation: Installation) -> list[str]:
     """Every fault in a sentence; empty when all can be carried out."""
-    found = [fault for each in planned for fault in _of_entry(each)]
+    found = [*installation.broken, *(fault for each in planned for fault in _of_entry(each))]
     for entry in installation:
         for file in filter(None, (entry.settings_file, entry.rehearsal)):
             try:

@@ -19,7 +19,7 @@ from tasks.deliver import collect as collect_task
 from tasks.deliver import send, standing
 from tasks.forms import DataYear
 from tasks.outcome import of_many
-from tasks.place import places_of
+from tasks.place import installation, places_of
 from tasks.rhythm import keep_rhythm
 from tasks.thread import see_to_thread
 
@@ -34,7 +34,7 @@ def collect(data_year: DataYear) -> State[Any]:
     if came:
         show_board(entries)
     keep_rhythm(bool(awaiting(waiting)))
-    state = of_many("Henting", results)
+    state = of_many("Henting", results, installation().broken)
     state.data = dict(came) if state.is_completed() else state.data
     return state
 

@@ -13,7 +13,7 @@ from tasks.board import in_board_order, show_board
 from tasks.deliver import send_approved
 from tasks.forms import DataYear, Limit
 from tasks.outcome import done, of_many
-from tasks.place import places_of
+from tasks.place import installation, places_of
 from tasks.rhythm import keep_rhythm
 from tasks.thread import see_to_thread
 
@@ -33,7 +33,7 @@ def fleet_report(data_year: DataYear, limit: Limit = 0) -> State[Any]:
     results = for_each(ready, _one, limit=limit or None)
     keep_rhythm(bool(results))
     show_board(entries)
-    return of_many("Sending", results)
+    return of_many("Sending", results, installation().broken)
 
 
 def _one(entry: Entry) -> str:

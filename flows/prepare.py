@@ -12,7 +12,7 @@ from kpr.fleet.installation import Entry
 from tasks.board import show_board
 from tasks.forms import DataYear
 from tasks.outcome import of_many
-from tasks.place import places_of
+from tasks.place import installation, places_of
 from tasks.prepare import prepare as prepare_task
 from tasks.thread import see_to_thread
 
@@ -23,7 +23,7 @@ def prepare(data_year: DataYear) -> State[Any]:
     entries = places_of(data_year)
     results = for_each(entries, _one)
     show_board(entries)
-    return of_many("Prøvekjøring", results)
+    return of_many("Prøvekjøring", results, installation().broken)
 
 
 def _one(entry: Entry) -> str:

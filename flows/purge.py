@@ -12,7 +12,7 @@ from kpr.fleet.bulk import for_each
 from kpr.fleet.installation import Entry
 from tasks.forms import By, DataYear
 from tasks.outcome import of_many
-from tasks.place import places_of
+from tasks.place import installation, places_of
 from tasks.purge import purge as purge_task
 from tasks.thread import see_to_thread
 
@@ -20,7 +20,8 @@ from tasks.thread import see_to_thread
 @flow(name="purge", flow_run_name="sletting · {data_year}", persist_result=False)
 def purge(data_year: DataYear, by: By = "") -> State[Any]:
     """Every municipality of this data year whose time has come; the others are left as they are."""
-    return of_many("Sletting", for_each(places_of(data_year), lambda entry: _one(entry, by or "plan")))
+    results = for_each(places_of(data_year), lambda entry: _one(entry, by or "plan"))
+    return of_many("Sletting", results, installation().broken)
 
 
 def _one(entry: Entry, by: str) -> str:

@@ -18,7 +18,7 @@ from tasks.deliver import tell_digest
 from tasks.deliver import watch as watch_task
 from tasks.forms import DataYear
 from tasks.outcome import of_many
-from tasks.place import places_of
+from tasks.place import installation, places_of
 from tasks.rhythm import keep_rhythm
 from tasks.thread import see_to_thread
 
@@ -32,7 +32,7 @@ def watch(data_year: DataYear) -> State[Any]:
     show_board(entries)
     results += [result for result in for_each(entries[:1], _digest) if result.error]
     keep_rhythm(bool(awaiting(entries)))
-    state = of_many("Vakt", results)
+    state = of_many("Vakt", results, installation().broken)
     state.data = late if state.is_completed() else state.data
     return state
 

@@ -22,13 +22,16 @@ def locked(sentence: str) -> State[Any]:
     return Completed(name="Låst", message=sentence)
 
 
-def of_many(what: str, results: Sequence[Result]) -> State[Any]:
-    """Many municipalities: red only when one of them failed, and then with which."""
-    wrong = [result for result in results if result.error]
+def of_many(what: str, results: Sequence[Result], broken: Sequence[str] = ()) -> State[Any]:
+    """Many municipalities: red only when one of them failed, and then with which.
+
+    ``broken``: settings files that cannot be read, so that nobody knows whose they are.
+    """
+    wrong = [f"{result.entry.label}: {result.error}" for result in results if result.error] + list(broken)
     counts = dict(Counter(result.outcome for result in results))
     if not wrong:
         many = "kommune" if len(results) == 1 else "kommuner"
         return Completed(message=f"{what}: {len(results)} {many}, ingen feil.", data=counts)
-    named = "; ".join(f"{result.entry.label}: {result.error}" for result in wrong[:10])
     more = f" … og {len(wrong) - 10} til" if len(wrong) > 10 else ""
-    return Failed(message=f"{what}: {len(wrong)} av {len(results)} kommuner feilet. {named}{more}")
+    count = len(results) + len(broken)
+    return Failed(message=f"{what}: {len(wrong)} av {count} kommuner feilet. {'; '.join(wrong[:10])}{more}")

@@ -195,9 +195,20 @@ def test_settings_that_do_not_say_whose_they_are_are_refused(tmp_path: Path, mis
     said = yaml.safe_load(file.read_text("utf-8"))
     del said[missing]
     file.write_text(yaml.safe_dump(said), encoding="utf-8")
-    with pytest.raises(BadSettings) as told:
+    with pytest.raises(BadSettings, match="No municipality's settings can be read") as told:
         load_installation(write_fleet(tmp_path))
-    assert told.value.place == "kpr.yaml"
+    assert "one/kpr.yaml" in told.value.remedy
+
+
+def test_a_settings_file_that_is_broken_stops_nobody_else(tmp_path: Path) -> None:
+    """The others are there, and the broken one is told by its file."""
+    write_place(tmp_path / "one")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "kpr.yaml").write_text("municipality: [", encoding="utf-8")
+    installation = load_installation(write_fleet(tmp_path))
+    assert len(installation.entries) == 1
+    (said,) = installation.broken
+    assert said.startswith("two/kpr.yaml: ")
 
 
 # -- where it lies ------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text as Line
 
-from kpr.cli.output import out, print_json
+from kpr.cli.output import console, out, print_json
 from kpr.cli.setup import Json
 from kpr.conversation import SubmissionState
 from kpr.errors import BadSettings, Blocked, KprError, TransportRefused
@@ -77,6 +77,8 @@ def _fleet(file: Path | None, data_year: int | None) -> _Fleet:
             place=installation.file.name,
             remedy="Velg et av årene som står der.",
         )
+    for broken in installation.broken:
+        console.print(f"✗ {broken}", style="bold red", markup=False)
     return _Fleet(installation, entries)
 
 

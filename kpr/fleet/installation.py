@@ -54,10 +54,16 @@ class _File(BaseModel):
 
 
 class Installation:
-    """What the installation's file says, with each settings file looked into once."""
+    """What the installation's file says, with each settings file looked into once.
 
-    def __init__(self, file: Path, name: str, entries: tuple[Entry, ...], tell: Tell) -> None:
-        self.file, self.name, self.entries, self.tell = file, name, entries, tell
+    ``broken``: settings files that cannot be read, a sentence each. They stop nobody else, and are told wherever the
+    others are shown.
+    """
+
+    def __init__(
+        self, file: Path, name: str, entries: tuple[Entry, ...], tell: Tell, broken: tuple[str, ...] = ()
+    ) -> None:
+        self.file, self.name, self.entries, self.tell, self.broken = file, name, entries, tell, broken
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)
@@ -112,9 +118,12 @@ def load_installation(path: Path) -> Installation:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadSettings(f"{first['msg']}.", place=f"{path.name}: {where}", remedy="Mend it there.") from None
-    rehearsals = {(entry.number, entry.data_year): entry for entry in _entries(path, file.rehearsals, "rehearsals")}
-    entries = tuple(_with_rehearsal(entry, rehearsals) for entry in _entries(path, file.places, "places"))
-    return Installation(path, file.name, entries, file.tell.resolved(path.parent.resolve()))
+    broken: list[str] = []
+    rehearsals = {(one.number, one.data_year): one for one in _entries(path, file.rehearsals, "rehearsals", broken)}
+    entries = tuple(_with_rehearsal(one, rehearsals) for one in _entries(path, file.places, "places", broken))
+    if not entries:
+        raise BadSettings("No municipality's settings can be read.", place=path.name, remedy=broken[0])
+    return Installation(path, file.name, entries, file.tell.resolved(path.parent.resolve()), tuple(broken))
 
 
 def _with_rehearsal(entry: Entry, rehearsals: dict[tuple[str, int], Entry]) -> Entry:
@@ -123,9 +132,28 @@ def _with_rehearsal(entry: Entry, rehearsals: dict[tuple[str, int], Entry]) -> E
     return Entry(**words | {"rehearsal": trial.settings_file}) if trial else entry
 
 
-def _entries(path: Path, patterns: tuple[str, ...], part: str) -> Iterator[Entry]:
+def _entries(path: Path, patterns: tuple[str, ...], part: str, broken: list[str]) -> Iterator[Entry]:
     """Each settings file that the patterns name, in order; two for one municipality's year are refused."""
     seen: dict[tuple[str, int], Path] = {}
+    for file in _files(path, patterns, part):
+        if file in seen.values():  # named by two patterns
+            continue
+        try:
+            entry = _entry(file, _read(file))
+        except BadSettings as error:
+            broken.append(f"{_short(file, path)}: {error}")
+            continue
+        first = seen.setdefault((entry.number, entry.data_year), file)
+        if first is not file:
+            raise BadSettings(
+                f"Two profiles for municipality {entry.number}, data year {entry.data_year}.",
+                place=f"{path.name}: {part}: {_short(first, path)} and {_short(file, path)}",
+                remedy="Keep one; the trial submission's profile belongs under rehearsals.",
+            )
+        yield entry
+
+
+def _files(path: Path, patterns: tuple[str, ...], part: str) -> Iterator[Path]:
     for pattern in patterns:
         files = sorted(path.parent.resolve().glob(pattern))
         if not files:
@@ -134,18 +162,7 @@ def _entries(path: Path, patterns: tuple[str, ...], part: str) -> Iterator[Entry
                 place=f"{path.name}: {part}: {pattern}",
                 remedy="Mend the path, or take it out.",
             )
-        for file in files:
-            if file in seen.values():  # named by two patterns
-                continue
-            entry = _entry(file, _read(file))
-            first = seen.setdefault((entry.number, entry.data_year), file)
-            if first is not file:
-                raise BadSettings(
-                    f"Two profiles for municipality {entry.number}, data year {entry.data_year}.",
-                    place=f"{path.name}: {part}: {_short(first, path)} and {_short(file, path)}",
-                    remedy="Keep one; the trial submission's profile belongs under rehearsals.",
-                )
-            yield entry
+        yield from files
 
 
 def _short(file: Path, path: Path) -> str:
