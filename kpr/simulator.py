@@ -160,7 +160,7 @@ def write_register(folder: Path, new: NewPlace, senders: Sequence[dict[str, Any]
         "senders": list(senders),
     }
     if new.clock:
-        settings["clock_file"] = "../clock"
+        settings["clock_file"] = f"../{new.shared}clock"
     text = (
         "# Stedfortrederen for registeret. Feil den skal spille: scenario: scenario.yaml (docs/stand-in-register.md)\n"
     )

@@ -6,8 +6,10 @@ wanted the places take turns with a few pairs; only a simulator may do that.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -45,25 +47,33 @@ def make_fleet(
     plays: Sequence[Mapping[str, Any]] = (),
     key_pairs: int = 24,
     marked: Sequence[str] = (),
+    trials: bool = False,
+    ending: Mapping[str, datetime] | None = None,
 ) -> Path:
     """Settings, keys and extracts for these municipalities, and a register for them all; the installation's file.
 
     ``plays``: the register's scenario (docs/stand-in-register.md). ``marked``: national ids to put into the extracts.
+    ``trials``: each place gets a profile for the trial submission too, and all of them a trial register. ``ending``:
+    municipalities whose certificates are their own, and end then.
     """
-    authority = make_authority()
+    authority, ending = make_authority(), ending or {}
     ours = _register_keys(folder / "register" / "keys", authority)
-    pairs = [_new_pair(authority, number) for number in range(min(len(numbers), key_pairs))]
+    shared = cycle([_new_pair(authority, str(number)) for number in range(min(len(numbers), key_pairs))])
     senders = []
-    for place, (number, pair) in enumerate(zip(numbers, cycle(pairs), strict=False)):
-        her_id = _FIRST_HER_ID + 2 * place
-        new = _new_place(number, data_year, her_id)
+    for place, number in enumerate(numbers):
+        pair = _new_pair(authority, number, ending[number]) if number in ending else next(shared)
+        new = _new_place(number, data_year, _FIRST_HER_ID + 2 * place)
         _make_place(folder / "places" / number, new, pair, ours)
         extract_for(folder / "places" / number, number, data_year, persons, seed=place + 1, marked=marked)
         senders.append(_sender(folder / "register" / "keys", new, pair))
     write_register(folder / "register", NewPlace(data_year=data_year, clock=True), senders)
     _write_scenario(folder / "register", plays)
+    if trials:
+        _make_trials(folder, senders, data_year)
     file = folder / "kpr-fleet.yaml"
-    file.write_text(yaml.safe_dump({"name": "Øvingssenteret", "places": ["places/*/kpr.yaml"]}, allow_unicode=True))
+    named: dict[str, Any] = {"name": "Øvingssenteret", "places": ["places/*/kpr.yaml"]}
+    named |= {"rehearsals": ["places/*/trial.yaml"]} if trials else {}
+    file.write_text(yaml.safe_dump(named, allow_unicode=True), "utf-8")
     return file
 
 
@@ -89,28 +99,44 @@ def _new_place(number: str, data_year: int, her_id: int) -> NewPlace:
     return NewPlace(number, name, data_year=data_year, clock=True, her_ids=(str(her_id), str(her_id + 1)), shared=_UP)
 
 
+def _write_pair(keys: Path, pair: _Pair) -> None:
+    write_identity(pair.sign, keys / "sign.pem", keys / "sign.key")
+    write_identity(pair.decrypt, keys / "decrypt.pem", keys / "decrypt.key")
+
+
+def _write_certificates(keys: Path, number: str, pair: _Pair) -> None:
+    _write_certificate(pair.sign, keys / f"{number}-sign.pem")
+    _write_certificate(pair.decrypt, keys / f"{number}-decrypt.pem")
+
+
 def _register_keys(keys: Path, authority: Identity) -> _Pair:
     pair = _Pair(
         make_identity(authority, "register sign", Purpose.SIGN),
         make_identity(authority, "register decrypt", Purpose.ENCRYPT),
     )
-    write_identity(pair.sign, keys / "sign.pem", keys / "sign.key")
-    write_identity(pair.decrypt, keys / "decrypt.pem", keys / "decrypt.key")
+    _write_pair(keys, pair)
     MasterKey.make(keys / "register.key")
     return pair
 
 
-def _new_pair(authority: Identity, number: int) -> _Pair:
+def _new_pair(authority: Identity, name: str, ends: datetime | None = None) -> _Pair:
+    until = {"valid_to": ends} if ends else {}
     return _Pair(
-        make_identity(authority, f"municipality {number} sign", Purpose.SIGN),
-        make_identity(authority, f"municipality {number} decrypt", Purpose.ENCRYPT),
+        make_identity(authority, f"municipality {name} sign", Purpose.SIGN, **until),
+        make_identity(authority, f"municipality {name} decrypt", Purpose.ENCRYPT, **until),
     )
+
+
+def renew_certificates(folder: Path, number: str) -> None:
+    """New certificates for one municipality, which the register is given too: it must be opened anew to see them."""
+    pair = _new_pair(make_authority(), number)
+    _write_pair(folder / "places" / number / "keys", pair)
+    _write_certificates(folder / "register" / "keys", number, pair)
 
 
 def _make_place(place: Path, new: NewPlace, pair: _Pair, register: _Pair) -> None:
     keys = place / "keys"
-    write_identity(pair.sign, keys / "sign.pem", keys / "sign.key")
-    write_identity(pair.decrypt, keys / "decrypt.pem", keys / "decrypt.key")
+    _write_pair(keys, pair)
     _write_certificate(register.sign, keys / "register-sign.pem")
     _write_certificate(register.decrypt, keys / "register-encrypt.pem")
     MasterKey.make(keys / "municipality.key")
@@ -123,8 +149,7 @@ def _write_certificate(identity: Identity, path: Path) -> None:
 
 
 def _sender(keys: Path, new: NewPlace, pair: _Pair) -> dict[str, Any]:
-    _write_certificate(pair.sign, keys / f"{new.number}-sign.pem")
-    _write_certificate(pair.decrypt, keys / f"{new.number}-decrypt.pem")
+    _write_certificates(keys, new.number, pair)
     return {
         "her_id": new.her_ids[1],
         "municipality": new.number,
@@ -138,3 +163,25 @@ def _write_scenario(register: Path, plays: Sequence[Mapping[str, Any]]) -> None:
     (register / "scenario.yaml").write_text(yaml.safe_dump({"plays": [dict(play) for play in plays]}), "utf-8")
     settings = register / "register.yaml"
     settings.write_text(settings.read_text("utf-8") + "scenario: scenario.yaml\n", encoding="utf-8")
+
+
+def _make_trials(folder: Path, senders: Sequence[Mapping[str, Any]], data_year: int) -> None:
+    """A register for trials, and for each place a profile with a database, a vault and a way of its own."""
+    register = folder / "trial" / "register"
+    shutil.copytree(folder / "register" / "keys", register / "keys")
+    for sender in senders:
+        place = folder / "places" / sender["municipality"]
+        trial = yaml.safe_load((place / "kpr.yaml").read_text("utf-8"))
+        for part, values in _TRIAL.items():
+            trial[part] |= values
+        (place / "trial.yaml").write_text(yaml.safe_dump(trial, allow_unicode=True), "utf-8")
+    mails = [{**each, "mail_folder": f"../../places/{each['municipality']}/trial-mail"} for each in senders]
+    write_register(register, NewPlace(data_year=data_year, clock=True, shared="../"), mails)
+
+
+_TRIAL: Mapping[str, Mapping[str, str]] = {
+    "store": {"url": "sqlite:///trial.sqlite"},
+    "vault": {"folder": "trial-vault"},
+    "mailbox": {"folder": "trial-mail"},
+    "transport": {"folder": f"{_UP}trial/exchange"},
+}
