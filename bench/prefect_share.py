@@ -9,6 +9,7 @@ counted. Both begin with the same files (a copy). Then: what ``collect`` costs w
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import resource
 import shutil
@@ -26,6 +27,7 @@ from kpr.demo.prefect_processes import PrefectServer, PrefectWorker
 from kpr.fleet.bulk import for_each
 from kpr.fleet.installation import VARIABLE, Entry, Installation, load_installation
 from kpr.fleet.look import look_at_all
+from kpr.log import configure_logs
 from kpr.registry.register import Register
 from kpr.registry.settings import load_register_settings
 from kpr.simulator_fleet import make_fleet
@@ -45,6 +47,7 @@ def main() -> None:
     parser.add_argument("--municipalities", type=int, default=24)
     parser.add_argument("--persons", type=int, default=1100)
     words = parser.parse_args()
+    configure_logs(level=logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="kpr-bench-") as folder:
         plain = prepared(Path(folder) / "plain", words.municipalities, words.persons)
         shutil.copytree(plain.file.parent, Path(folder) / "prefect")
