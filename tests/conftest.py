@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A slow machine is no fault of the code.
+settings.register_profile("kpr", deadline=None)
+settings.load_profile("kpr")
 
 OFFICIAL = Path(__file__).resolve().parents[2] / "shared" / "official"
 
@@ -20,3 +25,26 @@ def official() -> Path:
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Long bytes are named by their number, not by what they are: made anew in each process, they would differ."""
     return argname if isinstance(val, bytes) and len(val) > 16 else None
+
+
+#: The files that take longest, longest first: whoever runs several at a time should not end with one of these alone.
+LONGEST = (
+    "test_thread",
+    "test_two_workers",
+    "test_prefect_canary",
+    "test_amqp_faults",
+    "test_deploy",
+    "test_edi_killed",
+    "test_edi_ftps",
+    "test_edi_year",
+    "test_amqp_year",
+    "test_edi_sftp",
+    "test_canary",
+    "test_amqp_prefect",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; the others in their usual order."""
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))

@@ -10,7 +10,7 @@ import pytest
 
 from kpr.calendar import OSLO
 from kpr.clock import set_file_clock
-from kpr.errors import KprError
+from kpr.errors import BadCertificate, KprError
 from kpr.fleet.board import board, counts, faults_only
 from kpr.fleet.bulk import for_each, worst
 from kpr.fleet.installation import Entry, Installation, load_installation
@@ -18,14 +18,16 @@ from kpr.fleet.look import look, needs_collecting
 from kpr.registry.register import Register
 from kpr.registry.settings import load_register_settings
 from kpr.security.vault import MasterKey, Vault
-from kpr.simulator_fleet import extract_for, make_fleet
+from kpr.simulator_fleet import extract_for, make_fleet, renew_certificates
 from kpr.steps.collect import collect
+from kpr.steps.rehearsal import open_rehearsal, rehearse_once
 from kpr.steps.report import prepare, send_approved
 from kpr.steps.workplace import open_workplace
 from kpr.years import load_year
 
 NUMBERS = ("0301", "1103", "5001")
 START = datetime(2021, 1, 7, 10, tzinfo=OSLO)
+TRIAL = datetime(2020, 11, 12, 10, tzinfo=OSLO)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +64,7 @@ def take_in(entry: Entry) -> str:
 
 def answer(fleet: Installation, at: datetime) -> None:
     """The register does what is due."""
-    register = Register(load_register_settings(fleet.file.parent / "register" / "register.yaml"))
-    register.step(at)
-    register.close()
+    step(fleet.file.parent, at)
 
 
 def where(fleet: Installation) -> dict[str, str]:
@@ -94,12 +94,12 @@ def test_one_that_fails_does_not_stop_the_others(fleet: Installation) -> None:
     first, second, third = fleet
     (first.settings_file.parent / "uttrekk" / "IPLOS.xml").write_text("<not", encoding="utf-8")
 
-    def step(entry: Entry) -> str:
+    def one(entry: Entry) -> str:
         if entry is second:
             raise RuntimeError("01017012345")
         return report(entry)
 
-    results = for_each(fleet, step)
+    results = for_each(fleet, one)
     assert [bool(result.error) for result in results] == [True, True, False]
     assert [result.exit_code for result in results] == [2, 1, 0]
     assert "01017012345" not in results[1].error
@@ -158,3 +158,54 @@ def test_the_board_puts_first_who_needs_a_person(fleet: Installation) -> None:
     assert {row.standing.number for row in faults_only(rows)} == {"1103", "5001"}
     shown: Any = rows[0]
     assert shown.hours is not None
+
+
+def test_a_trial_goes_to_a_register_of_its_own(tmp_path: Path) -> None:
+    """The trial is accepted there; the real register has heard of nobody, and the season can still begin."""
+    make_fleet(tmp_path, NUMBERS[:1], persons=5, trials=True)
+    set_file_clock(tmp_path / "clock", TRIAL)
+    (entry,) = load_installation(tmp_path / "kpr-fleet.yaml")
+    assert entry.rehearsal is not None
+    with open_rehearsal(entry.rehearsal, entry.settings_file) as place:
+        rehearse_once(place, "rolle A")
+        assert step(tmp_path / "trial", TRIAL) > 0
+        collect(place)
+        latest = place.store.latest()
+        assert latest is not None
+        assert latest.state == "ACCEPTED"
+    assert step(tmp_path, TRIAL) == 0
+    assert look(entry).state is None
+
+
+def test_certificates_that_end_are_refused_until_they_are_renewed(tmp_path: Path) -> None:
+    """Nothing leaves with them; with the new ones the very same messages go out, and the register knows them."""
+    ends = START - timedelta(hours=1)
+    make_fleet(tmp_path, NUMBERS[:2], persons=5, ending={"1103": ends})
+    set_file_clock(tmp_path / "clock", START)
+    good, late = load_installation(tmp_path / "kpr-fleet.yaml")
+    assert report(good) == "sendt"
+    with pytest.raises(BadCertificate):
+        report(late)
+    before = msg_ids(late)
+    renew_certificates(tmp_path, "1103")
+    assert report(late) == "sendt"
+    assert msg_ids(late) == before
+    step(tmp_path, START)
+    for_each((good, late), take_in)
+    assert [look(entry).state for entry in (good, late)] == ["ACCEPTED", "ACCEPTED"]
+
+
+def msg_ids(entry: Entry) -> list[str]:
+    """The ids of the messages of the newest version."""
+    with open_workplace(entry.settings_file) as place:
+        latest = place.store.latest()
+        return [message.msg_id for message in place.store.messages(latest.id)] if latest else []
+
+
+def step(folder: Path, at: datetime) -> int:
+    """One round of the register in a folder; how much it did."""
+    register = Register(load_register_settings(folder / "register" / "register.yaml"))
+    try:
+        return register.step(at)
+    finally:
+        register.close()
