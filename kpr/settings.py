@@ -27,7 +27,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from kpr.checks.finding import Mode
 from kpr.errors import BadSettings
 from kpr.security.trust_settings import Trust
-from kpr.settings_file import refuse_passwords, resolve_paths
+from kpr.settings_file import SAFE_LOADER, refuse_passwords, resolve_paths
 from kpr.sources.open import SourceSpec
 from kpr.transports.edi.settings import ImapServer
 from kpr.transports.open import DirectorySettings, TransportSettings
@@ -194,7 +194,7 @@ class Settings(BaseSettings):
 def load_settings(path: Path) -> Settings:
     """Read a settings file; BadSettings names the field that is wrong, never its value."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)  # noqa: S506  (a safe loader)
     except OSError as error:
         raise BadSettings(
             "The settings file cannot be read.", place=path.name, remedy="Make one with 'kpr init'."

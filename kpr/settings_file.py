@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from kpr.errors import BadSettings
+
+#: The safe loader in C, where it is there: a settings file is read at every opening.
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _SERVER = ("ca_file", "password_file")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from typer.testing import CliRunner
 
@@ -32,7 +32,7 @@ YEAR = load_year(2020)
 ROWS = {row.id: row for row in script().rows}
 NUMBERS = tuple(each.number for each in YEAR.municipalities)
 
-#: What the brief of the rehearsal names, and the row that plays it.
+#: What a season has shown to go wrong, by the row that plays it.
 NEEDED = (
     *("late-extract", "red-findings", "negative-receipt", "ident-missing", "ident-late", "receipt-24", "receipt-72"),
     *("receipt-96", "receipt-doubled", "impatient", "forgotten", "after-ordinary", "correction-in-time"),
@@ -59,7 +59,7 @@ def oslo(month: int, day: int, hour: int = 12) -> datetime:
 # -- the script -----------------------------------------------------------------------------------------------------
 
 
-def test_the_script_has_every_mishap_that_a_centre_asked_for() -> None:
+def test_the_script_has_every_mishap_that_is_asked_for() -> None:
     """Nothing is missing, and no row stands there twice."""
     assert set(NEEDED) <= set(ROWS)
     assert len(ROWS) == len(script().rows)
@@ -284,13 +284,11 @@ PLAYED = (
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plan, Record, Path]]:
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Record, Path]:
     """Eight municipalities with six persons, the ids of all of them marked."""
     folder, planned = tmp_path_factory.mktemp("season"), only(*PLAYED)
-    make_fleet(
-        folder, [*planned.mishaps], persons=6, plays=planned.plays, key_pairs=2, marked=CANARIES, trials=True
-    )  # fmt: skip
-    yield planned, play(folder, planned, persons=6, marked=CANARIES), folder
+    make_fleet(folder, [*planned.mishaps], persons=6, plays=planned.plays, key_pairs=2, marked=CANARIES, trials=True)
+    return planned, play(folder, planned, persons=6, marked=CANARIES), folder
 
 
 def test_each_municipality_ends_as_its_mishap_says(played: tuple[Plan, Record, Path]) -> None:
@@ -393,8 +391,6 @@ def test_a_former_rehearsal_is_replaced(tmp_path: Path) -> None:
 
 def test_more_municipalities_than_there_were_are_refused(tmp_path: Path) -> None:
     """The year had a number of them, which the sentence says; nothing is made."""
-    import typer
-
     app = typer.Typer()
     command.register(app)
     told = CliRunner().invoke(app, [str(tmp_path / "x"), "--municipalities", "9999"])

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kpr.alarms.settings import Tell
 from kpr.errors import BadInput, BadSettings
+from kpr.settings_file import SAFE_LOADER
 from kpr.years import load_year
 
 #: Where flows look for the installation when nothing else is said.
@@ -172,7 +173,7 @@ def _short(file: Path, path: Path) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (both are safe loaders)
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)  # noqa: S506  (a safe loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         raise BadSettings(
             "The file cannot be read as YAML in UTF-8.", place=path.name, remedy="Make one with 'kpr init'."

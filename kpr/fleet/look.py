@@ -36,7 +36,7 @@ from kpr.errors import BadInput, BadSettings
 from kpr.fleet.board import Standing
 from kpr.fleet.installation import Entry
 from kpr.next_act import Trouble
-from kpr.settings_file import resolve_paths
+from kpr.settings_file import SAFE_LOADER, resolve_paths
 from kpr.store.tables import Moment
 from kpr.years import Year, load_year
 
@@ -214,7 +214,7 @@ class _Stores:
 def _raw(entry: Entry) -> dict[str, Any]:
     """The settings file, looked into without checking it all: that takes longer than the question."""
     try:
-        raw = yaml.load(entry.settings_file.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        raw = yaml.load(entry.settings_file.read_text("utf-8"), Loader=SAFE_LOADER)  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         raise BadSettings("Innstillingsfilen kan ikke leses.", place=entry.settings_file.name) from None
     if not isinstance(raw, dict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -150,12 +150,19 @@ class Workplace:
 
     def named_certificates(self) -> dict[str, x509.Certificate]:
         """All certificates in use, by the setting that names each. BadInput when one cannot be loaded."""
+        keys = self.settings.keys
         return {
-            "keys.signing_certificate": self._own_signing.certificate,
-            "keys.decryption_certificate": self.decryption_identity.certificate,
+            "keys.signing_certificate": self._dates_of(keys.signing_certificate, lambda: self._own_signing),
+            "keys.decryption_certificate": self._dates_of(
+                keys.decryption_certificate, lambda: self.decryption_identity
+            ),
             "keys.register_encryption_certificate": self._register_certificate(Purpose.ENCRYPT),
             "keys.register_signing_certificate": self._register_certificate(Purpose.SIGN),
         }
+
+    def _dates_of(self, file: Path, identity: Callable[[], Identity]) -> x509.Certificate:
+        """The certificate alone where a PEM file has it: loading its key takes longer than all else that is asked."""
+        return identity().certificate if file.suffix.lower() in (".p12", ".pfx") else load_certificate(file)
 
     def _receiver_entry(self) -> Entry:
         if self.address_book is None:

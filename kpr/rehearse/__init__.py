@@ -1,0 +1,1 @@
+"""A whole season with a time-lapse clock: many synthetic municipalities, scripted mishaps, and what came of it."""
