@@ -16,9 +16,9 @@ from kpr.fleet.installation import Entry
 from kpr.fleet.look import awaiting
 from tasks.board import show_board
 from tasks.deliver import collect as collect_task
-from tasks.deliver import send, standing
+from tasks.deliver import one_at_a_time, send, standing
 from tasks.forms import DataYear
-from tasks.outcome import of_many
+from tasks.outcome import done, of_many
 from tasks.place import installation, places_of
 from tasks.rhythm import keep_rhythm
 from tasks.thread import see_to_thread
@@ -30,7 +30,10 @@ def collect(data_year: DataYear) -> State[Any]:
     entries = places_of(data_year)
     waiting = awaiting(entries)
     came: Counter[str] = Counter()
-    results = for_each(waiting, lambda entry: _one(entry, came))
+    with one_at_a_time(entry.her_id for entry in waiting) as ours:
+        if not ours:
+            return done("En annen henter nå. Det som kommer, tas neste gang.", {})
+        results = for_each(waiting, lambda entry: _one(entry, came))
     if came:
         show_board(entries)
     keep_rhythm(bool(awaiting(waiting)))
@@ -44,7 +47,7 @@ def _one(entry: Entry, came: Counter[str]) -> str:
     now = standing(settings)
     if now.state == "SENDING" and now.unfinished_sending:
         send(settings, now.unfinished_sending)
-    found = collect_task(settings, entry.her_id, entry.label)
+    found = collect_task(settings, entry.label)
     came.update(found)
     if found:
         see_to_thread(entry)

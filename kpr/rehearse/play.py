@@ -4,13 +4,16 @@ The clock is a file that is moved from moment to moment. At each one the registe
 and the acts come. In the morning, whoever awaits an answer collects; alarms are looked for at the same time, and on
 working days for those that are not done, on Mondays for all. In the evening answers are collected, and it is written
 down who stands where. What goes wrong for one municipality is written down for it, and stops nobody.
+
+What a person does begins with a fresh workplace, as a command does. The rounds keep theirs, so that keys and settings
+are read once and not two hundred times; between two rounds a kept one holds no database open.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
@@ -85,6 +88,7 @@ class _Playing:
         self.extracts = Counter[str]()
         self._told: set[str] = set()
         self._standings: dict[str, Standing] = {}
+        self._kept: dict[str, tuple[Workplace, ExitStack]] = {}
         self._open_registers()
 
     def _open_registers(self) -> None:
@@ -93,7 +97,12 @@ class _Playing:
         self.trial_register = Register(load_register_settings(trial))
 
     def close(self) -> None:
-        """Let go of the registers."""
+        """Let go of everything."""
+        self._close_registers()
+        for number in list(self._kept):
+            self._let_go(number)
+
+    def _close_registers(self) -> None:
         self.register.close()
         self.trial_register.close()
 
@@ -114,13 +123,14 @@ class _Playing:
         waiting = {each.number for each in awaiting(self.entries.values())}
         for number in self.entries:
             if number in waiting:
-                self.work(number, self._collect_and_watch, "collect")
-            elif self._is_looked_at(number):
+                self.work(number, _collect, "collect")
+            if self._is_watched(number):
                 self.work(number, self._watch, "watch")
 
-    def _is_looked_at(self, number: str) -> bool:
-        day = self.now.date()
-        return is_working_day(day) and (day.weekday() == 0 or not self._standing(number).accepted)
+    def _is_watched(self, number: str) -> bool:
+        day, standing = self.now.date(), self._standing(number)
+        looked_at = is_working_day(day) and (day.weekday() == 0 or not standing.accepted)
+        return looked_at or standing.state in _OPEN
 
     def evening(self) -> None:
         """Collect, and write down who stands where; on the day of a deadline also what the register holds."""
@@ -137,10 +147,6 @@ class _Playing:
         year = self.plan.year.data_year
         views = {number: self.register.state.latest_view(number, year) for number in self.entries}
         return {number: int(view["sequence_number"]) for number, view in views.items() if view}
-
-    def _collect_and_watch(self, place: Workplace) -> str:
-        collect(place)
-        return self._watch(place)
 
     def _watch(self, place: Workplace) -> str:
         for notice in due_alarms(place):
@@ -173,7 +179,7 @@ class _Playing:
         """One step in one municipality's workplace: its time is taken, and what it ended in is written down."""
         begun = perf_counter()
         try:
-            with opened or open_workplace(self.entries[number].settings_file) as place:
+            with opened or self._at(number) as place:
                 outcome = step(place)
         except Exception as error:
             outcome = next(name for kind, name in _ENDS if isinstance(error, kind))
@@ -184,15 +190,34 @@ class _Playing:
         if outcome:
             self.record.happenings.append(Happening(self.now, number, what, outcome))
 
+    @contextmanager
+    def _at(self, number: str) -> Iterator[Workplace]:
+        """The workplace that the rounds keep; its database is let go of each time, for hundreds are too many to hold."""
+        if number not in self._kept:
+            stack = ExitStack()
+            self._kept[number] = stack.enter_context(self._fresh(number)), stack
+        place, _ = self._kept[number]
+        try:
+            yield place
+        finally:
+            place.store.engine.dispose()
+
+    def _fresh(self, number: str) -> AbstractContextManager[Workplace]:
+        return open_workplace(self.entries[number].settings_file)
+
+    def _let_go(self, number: str) -> None:
+        if number in self._kept:
+            self._kept.pop(number)[1].close()
+
     def check(self, act: Act) -> None:
         """The daily dry run."""
         self._extract(act)
-        self.work(act.number, _check, act.do)
+        self.work(act.number, _check, act.do, self._fresh(act.number))
 
     def report(self, act: Act) -> None:
         """Check, approve and send: the first version, a correction, or the one that was begun."""
         self._extract(act)
-        self.work(act.number, lambda place: _report(place, act), act.do)
+        self.work(act.number, lambda place: _report(place, act), act.do, self._fresh(act.number))
 
     def _extract(self, act: Act) -> None:
         """A new export of the care-record system, where the script has one."""
@@ -205,16 +230,17 @@ class _Playing:
 
     def seen(self, act: Act) -> None:
         """A person writes down what the register said on the telephone."""
-        self.work(act.number, _seen, act.do)
+        self.work(act.number, _seen, act.do, self._fresh(act.number))
 
     def purge(self, act: Act) -> None:
         """Everything that was sent becomes unreadable."""
-        self.work(act.number, _purge, act.do)
+        self.work(act.number, _purge, act.do, self._fresh(act.number))
 
     def renew(self, act: Act) -> None:
         """New certificates; the register is given them too."""
         renew_certificates(self.folder, act.number)
-        self.close()
+        self._let_go(act.number)
+        self._close_registers()
         self._open_registers()
         self.record.happenings.append(Happening(self.now, act.number, act.do, "renewed"))
 
