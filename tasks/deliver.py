@@ -48,7 +48,6 @@ _PATIENCE = 5
 @task(
     task_run_name="send {submission}",
     persist_result=False,
-    tags=["transport"],
     retries=len(_BACKOFF),
     retry_delay_seconds=_BACKOFF,
     retry_jitter_factor=0.5,
@@ -67,7 +66,6 @@ def send(settings_file: str, submission: str) -> None:
 @task(
     task_run_name="send {label}",
     persist_result=False,
-    tags=["transport"],
     retries=len(_BACKOFF),
     retry_delay_seconds=_BACKOFF,
     retry_jitter_factor=0.5,
@@ -87,7 +85,6 @@ def send_approved(settings_file: str, label: str, by: str = "", second: str = ""
 @task(
     task_run_name="collect {label}",
     persist_result=False,
-    tags=["transport"],
     retries=len(_BACKOFF),
     retry_delay_seconds=_BACKOFF,
     retry_condition_fn=_is_transport_fault,

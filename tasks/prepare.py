@@ -37,7 +37,7 @@ def take_extract(settings_file: str, submission: str) -> int:
         return extract.take_extract(place, submission)
 
 
-@task(task_run_name="check {submission}", persist_result=False, tags=["check"])
+@task(task_run_name="check {submission}", persist_result=False)
 @guarded
 def check_extract(settings_file: str, submission: str) -> bool:
     """Check the extract and show the findings as a table of counts; whether it may be sent."""
@@ -55,7 +55,7 @@ def approve(settings_file: str, submission: str, by: str, reason: str | None) ->
         approval.approve(place, submission, by=by, reason=reason)
 
 
-@task(task_run_name="build {submission}", persist_result=False, tags=["build"])
+@task(task_run_name="build {submission}", persist_result=False)
 @guarded
 def build_messages(settings_file: str, submission: str) -> None:
     """Build, gate and pair-check the ident and the IPLOS message."""
@@ -63,7 +63,7 @@ def build_messages(settings_file: str, submission: str) -> None:
         build.build_messages(place, submission, progress=progress)
 
 
-@task(task_run_name="prepare {label}", persist_result=False, tags=["check"])
+@task(task_run_name="prepare {label}", persist_result=False)
 @guarded
 def prepare(settings_file: str, label: str) -> dict[str, int | bool]:
     """The daily dry run of one municipality: read, check and show. How many persons, and whether it may be sent."""

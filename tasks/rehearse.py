@@ -12,7 +12,7 @@ from tasks.guarded import guarded
 from tasks.show import show_status
 
 
-@task(task_run_name="prøvesending", persist_result=False, tags=["transport"], timeout_seconds=3600)
+@task(task_run_name="prøvesending", persist_result=False, timeout_seconds=3600)
 @guarded
 def send_trial(trial_settings: str, settings_file: str, by: str) -> str:
     """One trial, with settings that cannot reach production; where it stands."""
