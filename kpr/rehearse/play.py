@@ -21,44 +21,35 @@ from time import perf_counter
 from kpr.calendar import OSLO, is_working_day
 from kpr.clock import set_file_clock
 from kpr.conversation import AttemptEvent, SubmissionState
-from kpr.errors import BadCertificate, Blocked, Locked, TransportError
 from kpr.fleet.board import Standing, place_of
 from kpr.fleet.installation import load_installation
-from kpr.fleet.look import awaiting, look
-from kpr.guard import Approval
+from kpr.fleet.look import look
 from kpr.log import get_log
 from kpr.progress import Progress, silent
 from kpr.registry.register import Register
 from kpr.registry.settings import load_register_settings
+from kpr.rehearse.acts import (
+    collect_answers,
+    dry_run,
+    end_of,
+    purge_all,
+    send_report,
+    send_trial,
+    take_trial_answer,
+    write_down_seen,
+)
 from kpr.rehearse.mishaps import Do
 from kpr.rehearse.outcome import Happening, Record, Step, Told
 from kpr.rehearse.season import Act, Moment, Plan, Round, timetable
-from kpr.rehearse.transport_away import TransportAway
 from kpr.simulator_fleet import extract_for, renew_certificates
-from kpr.steps.collect import collect
-from kpr.steps.mails import seen
-from kpr.steps.prepare import prepare_daily
-from kpr.steps.purge import purge
-from kpr.steps.rehearsal import open_rehearsal, rehearse_once
-from kpr.steps.report import prepare, send_approved
+from kpr.steps.rehearsal import open_rehearsal
 from kpr.steps.tell import due_alarms
 from kpr.steps.workplace import Workplace, open_workplace
 
 _log = get_log("rehearse")
 
-_OFFICER, _LEADER = "fagansvarlig", "leder"
-
 #: An answer may come any hour for a version that stands here.
 _OPEN = (SubmissionState.SENDING, SubmissionState.AWAITING, SubmissionState.REJECTED)
-
-#: What an error is called in the script's outcomes; the first that fits.
-_ENDS: tuple[tuple[type[Exception], str], ...] = (
-    (Blocked, "blocked"),
-    (Locked, "locked"),
-    (BadCertificate, "certificate"),
-    (TransportError, "away"),
-    (Exception, "failed"),
-)
 
 
 def play(
@@ -120,10 +111,9 @@ class _Playing:
 
     def morning(self) -> None:
         """Collect, and look for alarms."""
-        waiting = {each.number for each in awaiting(self.entries.values())}
         for number in self.entries:
-            if number in waiting:
-                self.work(number, _collect, "collect")
+            if self._standing(number).state in _OPEN:
+                self.work(number, collect_answers, "collect")
             if self._is_watched(number):
                 self.work(number, self._watch, "watch")
 
@@ -136,7 +126,7 @@ class _Playing:
         """Collect, and write down who stands where; on the day of a deadline also what the register holds."""
         for number in self.entries:
             if self._standing(number).state in _OPEN:
-                self.work(number, _collect, "collect")
+                self.work(number, collect_answers, "collect")
         day = self.now.date()
         self.record.picture[day] = dict(Counter(place_of(self._standing(number)) for number in self.entries))
         for milestone in self.plan.deadlines:
@@ -166,7 +156,7 @@ class _Playing:
 
     def _carry_out(self, act: Act) -> None:
         if self._standing(act.number).state in _OPEN:  # whoever does something looks first whether an answer has come
-            self.work(act.number, _collect, "collect")
+            self.work(act.number, collect_answers, "collect")
         _ACTS[act.do](self, act)
 
     def work(
@@ -182,7 +172,7 @@ class _Playing:
             with opened or self._at(number) as place:
                 outcome = step(place)
         except Exception as error:
-            outcome = next(name for kind, name in _ENDS if isinstance(error, kind))
+            outcome = end_of(error)
             _log.info("a step ended otherwise", municipality=number, step=what, reason=type(error).__name__)
         seconds = self.record.seconds
         seconds[number] = seconds.get(number, 0.0) + perf_counter() - begun
@@ -212,12 +202,12 @@ class _Playing:
     def check(self, act: Act) -> None:
         """The daily dry run."""
         self._extract(act)
-        self.work(act.number, _check, act.do, self._fresh(act.number))
+        self.work(act.number, dry_run, act.do, self._fresh(act.number))
 
     def report(self, act: Act) -> None:
         """Check, approve and send: the first version, a correction, or the one that was begun."""
         self._extract(act)
-        self.work(act.number, lambda place: _report(place, act), act.do, self._fresh(act.number))
+        self.work(act.number, lambda place: send_report(place, act.scripted), act.do, self._fresh(act.number))
 
     def _extract(self, act: Act) -> None:
         """A new export of the care-record system, where the script has one."""
@@ -230,11 +220,11 @@ class _Playing:
 
     def seen(self, act: Act) -> None:
         """A person writes down what the register said on the telephone."""
-        self.work(act.number, _seen, act.do, self._fresh(act.number))
+        self.work(act.number, write_down_seen, act.do, self._fresh(act.number))
 
     def purge(self, act: Act) -> None:
         """Everything that was sent becomes unreadable."""
-        self.work(act.number, _purge, act.do, self._fresh(act.number))
+        self.work(act.number, purge_all, act.do, self._fresh(act.number))
 
     def renew(self, act: Act) -> None:
         """New certificates; the register is given them too."""
@@ -246,12 +236,12 @@ class _Playing:
 
     def trial(self, act: Act) -> None:
         """The trial submission, to the trial register."""
-        self.work(act.number, _trial, act.do, self._rehearsal(act.number))
+        self.work(act.number, send_trial, act.do, self._rehearsal(act.number))
 
     def trial_answer(self, act: Act) -> None:
         """The trial register's answers."""
         self.trial_register.step(self.now)
-        self.work(act.number, _trial_answer, act.do, self._rehearsal(act.number))
+        self.work(act.number, take_trial_answer, act.do, self._rehearsal(act.number))
 
     def _rehearsal(self, number: str) -> AbstractContextManager[Workplace]:
         entry = self.entries[number]
@@ -291,45 +281,3 @@ _ACTS: Mapping[Do, Callable[[_Playing, Act], None]] = {
     Do.RENEW: _Playing.renew,
     Do.PURGE: _Playing.purge,
 }
-
-
-# -- the steps ------------------------------------------------------------------------------------------------------------
-
-
-def _collect(place: Workplace) -> str:
-    collect(place)
-    return ""
-
-
-def _check(place: Workplace) -> str:
-    return "blocked" if prepare_daily(place).result.blocked else "checked"
-
-
-def _report(place: Workplace, act: Act) -> str:
-    scripted = act.scripted
-    if scripted.away:
-        place.transport = TransportAway()
-    second, reason = (_LEADER, "levert etter siste frist, avtalt med registeret") if scripted.second else (None, None)
-    submission, checked = prepare(place, by=_OFFICER, second=second, mended=scripted.mended or None, reason=reason)
-    send_approved(place, submission, checked, by=_OFFICER, reason=reason)
-    return "sent"
-
-
-def _seen(place: Workplace) -> str:
-    seen(place, _OFFICER, faults=False, note="registeret sa på telefon at identmeldingen er mottatt uten feil")
-    return "seen"
-
-
-def _purge(place: Workplace) -> str:
-    return "purged" if purge(place, by=_LEADER, approval=Approval(frozenset({_LEADER}))) else "nothing_to_purge"
-
-
-def _trial(place: Workplace) -> str:
-    rehearse_once(place, _OFFICER)
-    return "trial_sent"
-
-
-def _trial_answer(place: Workplace) -> str:
-    collect(place)
-    latest = place.store.latest()
-    return "trial_accepted" if latest and latest.state is SubmissionState.ACCEPTED else "trial_open"
