@@ -36,7 +36,7 @@ def open_engine(url: str) -> Engine:
 def _sqlite_habits(connection: object, _record: object) -> None:
     cursor = connection.cursor()  # type: ignore[attr-defined]
     # secure_delete: a data key that was destroyed must not stand in the free part of a page.
-    for habit in ("journal_mode=WAL", "foreign_keys=ON", "busy_timeout=10000", "synchronous=FULL", "secure_delete=ON"):
+    for habit in ("busy_timeout=10000", "journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {habit}")
     cursor.close()
 
@@ -78,6 +78,10 @@ def _is_newest(engine: Engine) -> bool:
             return False
 
 
+#: Whoever comes at the same moment waits here, and then finds the tables made. The number is ours, and says nothing.
+_ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(5375746)"}
+
+
 def migrate(engine: Engine) -> None:
     """Bring the tables to the newest version; when they are there, that is one question and nothing more."""
     try:
@@ -85,6 +89,7 @@ def migrate(engine: Engine) -> None:
             return
         config = _config()
         with engine.begin() as connection:
+            connection.exec_driver_sql(_ALONE[engine.dialect.name])
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except OperationalError as error:
