@@ -18,6 +18,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled
 from prefect_server import ROOT, PrefectServer, PrefectWorker, until
+from test_canary import CANARIES, _find
 
 from kpr.calendar import OSLO
 from kpr.clock import set_file_clock
@@ -38,15 +39,17 @@ SEND = "Godkjenn og send nå"
 class World:
     """Server, worker, fleet and register; each test has a municipality of its own."""
 
-    def __init__(self, folder: Path) -> None:
-        make_fleet(folder / "fleet", NUMBERS, persons=8, key_pairs=2)
+    def __init__(self, folder: Path, database: str = "", workers: int = 1, more: dict[str, str] | None = None) -> None:
+        make_fleet(folder / "fleet", NUMBERS, persons=8, key_pairs=2, marked=CANARIES)
         self.folder, self.clock = folder, START
         self.at(START)
         self.fleet: Installation = load_installation(folder / "fleet" / "kpr-fleet.yaml")
-        self.server = PrefectServer(folder / "prefect")
+        self.server = PrefectServer(folder / "prefect", database)
         self.die_at = folder / "die-at"
-        more = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'dying'}", "KPR_TEST_DIE_AT": str(self.die_at)}
-        self.worker = PrefectWorker(self.server, more=more)
+        dying = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'dying'}", "KPR_TEST_DIE_AT": str(self.die_at)}
+        given = dying | (more or {})
+        self.workers = [PrefectWorker(self.server, f"worker-{number}", given) for number in range(workers)]
+        self.worker = self.workers[0]
 
     def at(self, moment: datetime) -> None:
         """Move everybody's clock."""
@@ -292,3 +295,22 @@ def test_a_worker_that_is_restarted_goes_on(world: World) -> None:
     run = world.answer("1108", wish="Se på nytt")
     until(lambda: world.watched("1108"), 150)
     assert world.thread("1108").id == run
+
+
+def test_an_extract_that_cannot_be_read_is_red_and_shows_nothing(world: World) -> None:
+    """A broken file: the run is red with the sentence; the thread waits on."""
+    entry = world.entry("1114")
+    file = entry.settings_file.parent / "uttrekk" / "IPLOS.xml"
+    file.write_bytes(file.read_bytes().replace(b"</", b"<", 1))
+    ended = world.run("report/report", municipality="1114", data_year=2020, by="rolle A")
+    assert ended.state is not None
+    assert ended.state.type is StateType.FAILED
+    assert world.msg_ids("1114") == []
+
+
+def test_no_marked_id_or_name_reached_prefect(world: World) -> None:
+    """After all that: database, logs, results and output of server and workers hold none of the persons, nor do the stores."""
+    planted = (world.entry("1103").settings_file.parent / "uttrekk" / "IDENT.xml").read_bytes()
+    assert all(canary.encode() in planted for canary in CANARIES[:8])
+    assert (world.server.folder / "home" / "prefect.db").stat().st_size > 100_000
+    assert _find(world.folder, b"") == []
