@@ -125,6 +125,24 @@ class Contact(_Part):
     email: str
 
 
+class People(_Part):
+    """Who may approve and who may operate, by the name that they give; empty: nobody is kept from anything."""
+
+    approvers: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    #: User name at this machine -> name above. Where it is set, people can only act under their own.
+    logins: dict[str, str] = {}
+
+
+class Plausibility(_Part):
+    """When a number asks for a reason (content rules X32, Y1-Y5; the limits are assumed)."""
+
+    swing_percent: int = Field(default=20, ge=0)
+    swing_persons: int = Field(default=10, ge=0)
+    drift_percent: int = Field(default=5, ge=0)
+    refusal_percent: int = Field(default=50, ge=0)
+
+
 class CareRecordSystem(_Part):
     """The care-record system, when the extract does not say it itself."""
 
@@ -158,6 +176,8 @@ class Settings(BaseSettings):
     contacts: tuple[Contact, ...] = ()
     care_record_system: CareRecordSystem = CareRecordSystem()
     rules: dict[str, Mode] = {}
+    plausibility: Plausibility = Plausibility()
+    people: People = People()
     year_file: Path | None = None
     receipt_refers_back: bool = True
     clock_file: Path | None = None

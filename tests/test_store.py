@@ -227,6 +227,9 @@ COLUMNS = {
     "inbox": "id cycle_id submission_id kind fingerprint received_at verdict note wrapped_key",
     "told": "id cycle_id alarm_id channel claimed_at told_at",
     "collected": "cycle_id at",
+    "kept": "id cycle_id submission_id kind made_at made_by number sha256 note wrapped_key",
+    "reason": "id submission_id rule line now before at who why",
+    "signoff": "id submission_id kept_id at who why",
     "alembic_version": "version_num",
 }
 

@@ -23,7 +23,7 @@ from kpr.security.certificates import Identity, Purpose, check_certificate, load
 from kpr.security.trust_settings import Checked
 from kpr.security.vault import MasterKey, Vault
 from kpr.settings import Environment, Settings, load_settings
-from kpr.store import Act, Attempts, Legs, Store, TakenIn, migrate, open_engine
+from kpr.store import Act, Attempts, Judgements, KeptBook, Legs, Store, TakenIn, migrate, open_engine
 from kpr.transports.open import open_transport
 from kpr.transports.seam import Transport
 from kpr.years import Year, load_year
@@ -79,6 +79,16 @@ class Workplace:
     def taken_in(self) -> TakenIn:
         """What came by a route that acknowledges."""
         return TakenIn(self.store)
+
+    @property
+    def kept(self) -> KeptBook:
+        """Documents under keys of their own."""
+        return KeptBook(self.store, self.vault)
+
+    @property
+    def judgements(self) -> Judgements:
+        """What people have judged."""
+        return Judgements(self.store)
 
     @cached_property
     def packaging(self) -> Packaging:

@@ -1,6 +1,8 @@
 """The durable conversation: what was sent, under which ids, what came back, who did what and why."""
 
 from kpr.store.attempts import Attempts, OnTheWay
+from kpr.store.judgements import Judgements, Reason, SignOff
+from kpr.store.kept import Kept, KeptBook, KeptKind
 from kpr.store.legs import Legs, Moved
 from kpr.store.schema import migrate, open_engine
 from kpr.store.store import Act, Store
@@ -17,11 +19,17 @@ __all__ = [
     "Event",
     "Inbox",
     "InboxKind",
+    "Judgements",
+    "Kept",
+    "KeptBook",
+    "KeptKind",
     "Legs",
     "Message",
     "MessageKind",
     "Moved",
     "OnTheWay",
+    "Reason",
+    "SignOff",
     "Store",
     "Submission",
     "Taken",
