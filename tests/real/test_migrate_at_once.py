@@ -41,7 +41,8 @@ def _open_all_at_once(url: str, start: Path) -> list[int]:
 @pytest.mark.parametrize("round_", range(3))
 def test_a_new_sqlite_file_is_made_once(tmp_path: Path, round_: int) -> None:
     """Six at once on a file that is not there."""
-    assert set(_open_all_at_once(f"sqlite:///{tmp_path / f'kpr{round_}.sqlite'}", tmp_path / "go")) == {_tables(tmp_path)}
+    file = tmp_path / f"kpr{round_}.sqlite"
+    assert set(_open_all_at_once(f"sqlite:///{file}", tmp_path / "go")) == {_tables(tmp_path)}
 
 
 def test_a_new_postgresql_database_is_made_once(postgresql: Server, tmp_path: Path) -> None:
