@@ -1,11 +1,12 @@
-"""When what was sent may be made unreadable (S8): after the absolute last date and some days, when nothing is awaited.
+"""When what was sent may be made unreadable (S8): some days after it was found right, or after the absolute last date.
 
-Pure; the clock is passed in. How many days is not said anywhere: 30 is assumed, and a setting.
+Pure; the clock is passed in. How many days is not said anywhere: 30 is assumed, and a setting. What was kept beside the
+messages has days of its own for each kind, counted from the absolute last date.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from kpr.calendar import OSLO, end_of_day
@@ -27,10 +28,22 @@ _AWAITED = Text(
 )
 
 
-def opens(year: Year, days_after: int) -> datetime | None:
-    """The moment after which purging is allowed, in UTC; None while the absolute last date is not known."""
+def opens(year: Year, days_after: int, right_at: datetime | None = None) -> datetime | None:
+    """The moment after which purging is allowed, in UTC; None while it is not known.
+
+    So many days after the absolute last date, or after ``right_at``, when the newest version was found right.
+    """
     last = year.milestone("absolute_last")
-    return end_of_day(last.date + timedelta(days=days_after)) if last else None
+    days = [day.astimezone(OSLO).date() for day in (right_at,) if day] + ([last.date] if last else [])
+    return end_of_day(min(days) + timedelta(days=days_after)) if days else None
+
+
+def outlived(year: Year, days_after: Mapping[str, int], now: datetime) -> frozenset[str]:
+    """The kinds of documents that have been kept long enough; none while the absolute last date is not known."""
+    last = year.milestone("absolute_last")
+    if last is None:
+        return frozenset()
+    return frozenset(kind for kind, days in days_after.items() if now > end_of_day(last.date + timedelta(days=days)))
 
 
 def awaits(version: Former) -> bool:
@@ -40,13 +53,19 @@ def awaits(version: Former) -> bool:
 
 
 def refusal(
-    year: Year, versions: Iterable[Former], now: datetime, approval: Approval, *, days_after: int
+    year: Year,
+    versions: Iterable[Former],
+    now: datetime,
+    approval: Approval,
+    *,
+    days_after: int,
+    right_at: datetime | None = None,
 ) -> Text | None:
     """Why nothing may be purged now; None when it may.
 
     Before the date nobody may. Two persons with a reason may while an answer is awaited, or when no date is known.
     """
-    moment = opens(year, days_after)
+    moment = opens(year, days_after, right_at)
     if moment is not None and now <= moment:
         first = f"{moment.astimezone(OSLO) + timedelta(days=1):%d.%m.%Y}"
         return Text(f"Ingenting slettes ennå. Det kan gjøres fra {first}.", f"Not yet: it may be done from {first}.")

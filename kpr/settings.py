@@ -143,6 +143,23 @@ class Plausibility(_Part):
     refusal_percent: int = Field(default=50, ge=0)
 
 
+class Retention(_Part):
+    """How many days after the absolute last date each kind of document is kept (assumed: no source has numbers).
+
+    What was sent and received has its own, ``purge_days_after``. Figures are what next January is compared with, the
+    list of test persons is proposed then, and what proves something is kept as long as records of accounts are.
+    """
+
+    figures: int = Field(default=800, ge=0)
+    last_year: int = Field(default=800, ge=0)
+    persons: int = Field(default=400, ge=0)
+    keys: int = Field(default=30, ge=0)
+    work_list: int = Field(default=30, ge=0)
+    view: int = Field(default=3650, ge=0)
+    letter: int = Field(default=3650, ge=0)
+    proof: int = Field(default=3650, ge=0)
+
+
 class CareRecordSystem(_Part):
     """The care-record system, when the extract does not say it itself."""
 
@@ -184,6 +201,7 @@ class Settings(BaseSettings):
     extracted_on: date | None = None
     #: Days after the absolute last date from which everything is made unreadable (assumed: no source has a number).
     purge_days_after: int = Field(default=30, ge=0)
+    retention: Retention = Retention()
 
     @classmethod
     def settings_customise_sources(

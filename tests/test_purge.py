@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import test_killed
 import typer
-from place import Place
+from place import START, Place
 from postgresql import find_binaries, running_postgresql
 from test_killed import killed_at
 from typer.testing import CliRunner
@@ -23,12 +23,13 @@ from kpr.cli import purge as command
 from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState
 from kpr.errors import KprError, Locked, StoreAway
 from kpr.guard import Approval, Former
-from kpr.purging import awaits, opens, refusal
+from kpr.purging import awaits, opens, outlived, refusal
 from kpr.security.vault import MasterKey, Vault
 from kpr.steps import purge as purging
 from kpr.steps.collect import collect, reread
 from kpr.steps.purge import certificate_file, outlook, purge
 from kpr.steps.report import prepare
+from kpr.store import KeptKind
 from kpr.store.schema import open_engine, scrub
 from kpr.store.store import Store
 from kpr.years import load_year
@@ -513,3 +514,57 @@ def test_the_municipality_s_key_alone_opens_nothing_afterwards(made: Place) -> N
     for file in (made.folder / "backup").glob("*.vault"):
         with pytest.raises(KprError):
             vault.get(file.stem, vault.new_wrapped_key())
+
+
+# -- found right, and what is kept beside the messages ---------------------------------------------------------------------
+
+
+def test_found_right_it_opens_so_many_days_later() -> None:
+    """A version that was found right on 20 January may go on 20 February; one found right late waits for no later day."""
+    signed = datetime(2021, 1, 20, 9, tzinfo=OSLO)
+    assert opens(YEAR, 30, signed) == end_of_day(date(2021, 2, 19))
+    assert opens(YEAR, 30, datetime(2021, 6, 1, tzinfo=OSLO)) == end_of_day(LAST_DAY)
+    assert opens(load_year(2024), 30, signed) == end_of_day(date(2021, 2, 19))
+
+
+def test_each_kind_has_days_of_its_own() -> None:
+    """Counted from the absolute last date; nothing is over in a year whose date is not known."""
+    days = {"keys": 30, "figures": 800}
+    assert outlived(YEAR, days, OPEN) == {"keys"}
+    assert outlived(YEAR, days, end_of_day(LAST_DAY)) == frozenset()
+    assert outlived(YEAR, days, OPEN + timedelta(days=771)) == {"keys", "figures"}
+    assert outlived(load_year(2024), days, OPEN + timedelta(days=9000)) == frozenset()
+
+
+def test_figures_outlive_what_they_were_counted_from(made: Place) -> None:
+    """After the purge the list of keys cannot be read, next January's figures can, and the certificate names what went."""
+    made.at(START)
+    with made.open() as place:
+        figures = place.kept.keep(KeptKind.FIGURES, b"{}", place.act("rolle A"))
+        gone = place.kept.keep(KeptKind.KEYS, b"[]", place.act("rolle A"))
+    made.at(OPEN)
+    run(made)
+    with made.open() as place:
+        assert place.kept.read(figures) == b"{}"
+        assert [kept.id for kept in place.kept.every(KeptKind.FIGURES)] == [figures.id]
+        assert place.kept.every(KeptKind.KEYS) == []
+    assert files(made) == [f"{figures.content_name}.vault"]
+    assert certificate(made)["documents"] == [
+        {"kind": "KEYS", "made_at": gone.made_at.isoformat(), "sha256": gone.sha256}
+    ]
+
+
+def test_signed_as_right_the_data_may_go_before_the_last_date(made: Place) -> None:
+    """Thirty days after the signature; the day before, nobody may."""
+    made.at(START)
+    with made.open() as place:
+        latest = place.store.latest()
+        assert latest is not None
+        view = place.kept.keep(KeptKind.VIEW, b"{}", place.act("rolle A"), submission_id=latest.id)
+        place.judgements.sign_off(latest.id, view.id, place.act("rolle A"))
+    made.at(START + timedelta(days=30))
+    with pytest.raises(Locked):
+        run(made)
+    made.at(START + timedelta(days=31))
+    assert run(made)
+    assert [key for key in keys(made) if key] == []

@@ -59,17 +59,25 @@ def _show(before: Outlook, as_json: bool) -> None:
 def _sentence(before: Outlook) -> str:
     moment = before.allowed_after
     day = f" Kan slettes etter {moment.astimezone(OSLO):%d.%m.%Y}." if moment else ""
-    what = f"{before.submissions} innsendinger, {before.received} svar, {before.files} filer kan fortsatt leses.{day}"
-    return what if before.submissions or before.received else "Ingenting å slette."
+    return f"{_counts(before)} kan fortsatt leses.{day}" if _something(before) else "Ingenting å slette."
+
+
+def _counts(before: Outlook) -> str:
+    documents = f", {before.documents} dokumenter" if before.documents else ""
+    return f"{before.submissions} innsendinger, {before.received} svar{documents}, {before.files} filer"
+
+
+def _something(before: Outlook) -> bool:
+    return bool(before.submissions or before.received or before.documents)
 
 
 def _purge(place: Workplace, before: Outlook, by: str, persons: Approval, as_json: bool) -> None:
     digest = run_purge(place, by=by, approval=persons)
     if as_json:
         print_json({"certificate_sha256": digest, "before": before, "now": outlook(place)})
-    elif not before.submissions and not before.received:
+    elif not _something(before):
         out.print("Ingenting å slette.")
     else:
-        out.print(f"Slettet for godt: {before.submissions} innsendinger, {before.received} svar, {before.files} filer.")
+        out.print(f"Slettet for godt: {_counts(before)}.")
         out.print(f"Beviset ligger i hvelvet (SHA-256 {digest}).")
         out.print("kpr rår ikke over sikkerhetskopier, postkassen og fagsystemets uttrekk: slett dem dere selv.")

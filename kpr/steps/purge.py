@@ -20,10 +20,11 @@ from typing import Any
 from kpr.checks.finding import Text
 from kpr.errors import Locked
 from kpr.guard import Approval
-from kpr.purging import opens, refusal
+from kpr.purging import opens, outlived, refusal
 from kpr.security.throwaway import write_private
 from kpr.security.vault import clear_errors, keep_entry
 from kpr.steps.workplace import Workplace
+from kpr.store import KeptKind
 from kpr.store.held import Held, Holdings
 from kpr.store.schema import scrub
 
@@ -36,6 +37,7 @@ class Outlook:
 
     submissions: int
     received: int
+    documents: int
     files: int
     allowed_after: datetime | None
     refused: Text | None
@@ -45,12 +47,13 @@ class Outlook:
 def outlook(place: Workplace, approval: Approval | None = None) -> Outlook:
     """What would be purged, and whether it may be; nothing is changed."""
     with place.store.transaction() as session:
-        held = Holdings(place.store).living(session)
+        held = Holdings(place.store).living(session, _outlived(place))
     return Outlook(
         len(held.submissions),
         len(held.inbox),
+        len(held.kept),
         _files(place, held),
-        opens(place.year, place.settings.purge_days_after),
+        opens(place.year, place.settings.purge_days_after, _right_at(place)),
         _refused(place, approval or Approval()) if held else None,
         len(_certificates(place)),
     )
@@ -63,10 +66,10 @@ def purge(place: Workplace, *, by: str, approval: Approval | None = None) -> str
     """
     approval = approval or Approval(frozenset({by}))
     _finish(place)
+    refused, kinds = _refused(place, approval), _outlived(place)
     with place.store.transaction() as session:
-        held = Holdings(place.store).living(session)
+        held = Holdings(place.store).living(session, kinds)
         if held:
-            refused = _refused(place, approval)
             if refused is not None:
                 raise Locked(refused.nb)
             Holdings(place.store).destroy_keys(session, held)
@@ -79,8 +82,21 @@ def purge(place: Workplace, *, by: str, approval: Approval | None = None) -> str
 
 
 def _refused(place: Workplace, approval: Approval) -> Text | None:
-    days = place.settings.purge_days_after
-    return refusal(place.year, place.store.formers(), place.clock(), approval, days_after=days)
+    days, right_at = place.settings.purge_days_after, _right_at(place)
+    return refusal(place.year, place.store.formers(), place.clock(), approval, days_after=days, right_at=right_at)
+
+
+def _right_at(place: Workplace) -> datetime | None:
+    """When the newest version was found right; None while it is not."""
+    latest = place.store.latest()
+    signed = place.judgements.signed_off(latest.id) if latest else None
+    return signed.at if signed else None
+
+
+def _outlived(place: Workplace) -> tuple[KeptKind, ...]:
+    """The kinds of documents beside the messages that have been kept long enough."""
+    over = outlived(place.year, place.settings.retention.model_dump(), place.clock())
+    return tuple(kind for kind in KeptKind if kind.value.lower() in over)
 
 
 def _files(place: Workplace, held: Held) -> int:
@@ -110,6 +126,9 @@ def _certificate(place: Workplace, held: Held, who: list[str], reason: str) -> d
         "reason": reason,
         "submissions": [_submission(held, number) for number in range(len(held.submissions))],
         "received": len(held.inbox),
+        "documents": [
+            {"kind": each.kind.value, "made_at": each.made_at.isoformat(), "sha256": each.sha256} for each in held.kept
+        ],
         "files": _files(place, held),
         "not_covered": ["backups", "the mailbox", "the care-record system and its export", "the transport"],
     }

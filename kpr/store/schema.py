@@ -44,7 +44,7 @@ def _sqlite_habits(connection: object, _record: object) -> None:
 #: What takes overwritten values out of the database's own files. Backups, and PostgreSQL's log, are not reached.
 _SCRUB = {
     "sqlite": ("PRAGMA wal_checkpoint(TRUNCATE)",),
-    "postgresql": ("VACUUM FULL submission", "VACUUM FULL inbox"),
+    "postgresql": ("VACUUM FULL submission", "VACUUM FULL inbox", "VACUUM FULL kept"),
 }
 
 
