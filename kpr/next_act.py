@@ -54,13 +54,18 @@ def next_act(
     values: Mapping[str, str] | None = None,
     *,
     transport: Trouble = Trouble.OK,
+    right: bool = False,
 ) -> NextAct:
-    """The first row that fits; its placeholders filled from ``values`` (``until``, ``codes``, ``refused``)."""
+    """The first row that fits; its placeholders filled from ``values`` (``until``, ``codes``, ``refused``).
+
+    ``right``: a person has signed that the register's view agrees.
+    """
     asked = {
         "state": state.value,
         "ident": ident_leg.value,
         "receipt": receipt_leg.value,
         "transport": transport.value,
+        "right": right,
     }
     row = next(row for row in _rows() if all(value in row.get(name, [value]) for name, value in asked.items()))
     filled = {"until": "–", "codes": "–", "refused": "–", "kind": "–", **(values or {})}

@@ -77,8 +77,10 @@ def board_data() -> dict[str, Any]:
 
 def test_every_combination_has_a_place() -> None:
     """Whatever the store holds, the board has a row for it, with texts that have no holes."""
-    for state, ident, receipt, trouble, contradicted in COMBINATIONS:
-        standing = one(state, ident_leg=ident, receipt_leg=receipt, trouble=trouble, contradicted=contradicted)
+    for (state, ident, receipt, trouble, contradicted), right in product(COMBINATIONS, (True, False)):
+        standing = one(
+            state, ident_leg=ident, receipt_leg=receipt, trouble=trouble, contradicted=contradicted, right=right
+        )
         (row,) = board([standing], YEAR, NOW)
         assert row.place in places()
         assert row.text.nb
@@ -99,8 +101,8 @@ def test_every_row_of_the_data_is_used() -> None:
     """No row stands behind one that takes all its combinations; each place has a row."""
     data = board_data()
     standings = [
-        one(state, ident_leg=ident, receipt_leg=receipt, trouble=trouble, contradicted=twice)
-        for state, ident, receipt, trouble, twice in COMBINATIONS
+        one(state, ident_leg=ident, receipt_leg=receipt, trouble=trouble, contradicted=twice, right=right)
+        for (state, ident, receipt, trouble, twice), right in product(COMBINATIONS, (True, False))
     ]
     used = {row.rank for row in board([*standings, one(error="x")], YEAR, NOW)}
     assert used == set(range(len(data["rows"])))
@@ -135,6 +137,7 @@ def test_the_rows_stand_in_the_order_of_the_places() -> None:
         (one(receipt_leg=ReceiptLeg.NEGATIVE), "REJECTED", "officer"),
         (one(trouble=Trouble.GIVEN_UP), "FAULT", "operator"),
         (one(SubmissionState.ACCEPTED), "DONE", "nobody"),
+        (one(SubmissionState.ACCEPTED, right=True), "RIGHT", "nobody"),
         (one(SubmissionState.ACCEPTED, ident_leg=IdentLeg.FEEDBACK_FAULTS), "FAULT", "register"),
         (one(SubmissionState.ACCEPTED, contradicted=True), "FAULT", "register"),
     ],
@@ -572,7 +575,10 @@ def test_the_board_shows_who_needs_a_person(kpr: Run, fleet: dict[str, Place], t
     assert said.exit_code == 0
     assert "0301" in said.output
     assert "1103 Eksempel" not in said.output
-    assert "0 av 3 er godtatt, 2 trenger en person. Ring først: innsendingsansvarlig i 0301" in said.output
+    assert (
+        "0 av 3 er godtatt, 0 av dem riktig; 2 trenger en person. Ring først: innsendingsansvarlig i 0301"
+        in said.output
+    )
     assert "1103 Eksempel" in kpr("board", "--all").output
     kpr("board", "--html", tmp_path / "tavle.html")
     assert (tmp_path / "tavle.html").read_text("utf-8").count('scope="row"') == 3

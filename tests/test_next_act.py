@@ -25,8 +25,10 @@ def _awaiting(ident: IdentLeg, receipt: ReceiptLeg) -> NextAct:
     return next_act(SubmissionState.AWAITING, ident, receipt, VALUES)
 
 
-def _first_row(state: SubmissionState, ident: IdentLeg, receipt: ReceiptLeg, transport: str = "OK") -> int:
-    asked = {"state": state, "ident": ident, "receipt": receipt, "transport": transport}
+def _first_row(
+    state: SubmissionState, ident: IdentLeg, receipt: ReceiptLeg, transport: str = "OK", *, right: bool = False
+) -> int:
+    asked = {"state": state, "ident": ident, "receipt": receipt, "transport": transport, "right": right}
     fits = (all(value in row.get(name, [value]) for name, value in asked.items()) for row in _rows())
     return next(number for number, fit in enumerate(fits) if fit)
 
@@ -47,7 +49,9 @@ def test_every_combination_has_a_sentence(state: SubmissionState) -> None:
 
 def test_no_row_is_dead() -> None:
     """Each row is the first that fits for some combination."""
-    used = {_first_row(*legs, transport) for legs in EVERY for transport in Trouble}
+    used = {
+        _first_row(*legs, transport, right=right) for legs in EVERY for transport in Trouble for right in (True, False)
+    }
     assert used == set(range(len(_rows())))
 
 
@@ -55,7 +59,8 @@ def test_rows_name_only_states_that_exist() -> None:
     """A misspelt state or key would make a row silently wider or dead."""
     known = {"state": SubmissionState, "ident": IdentLeg, "receipt": ReceiptLeg}
     for row in _rows():
-        assert set(row) - set(known) - {"transport"} == {"nb", "en", "do"}
+        assert set(row) - set(known) - {"transport", "right"} == {"nb", "en", "do"}
+        assert row.get("right", [True]) == [True]
         assert len(row.get("transport", ["-"])) == 1
         assert set(row.get("transport", [])) <= set(Trouble)
         assert "state" in row
@@ -104,8 +109,8 @@ def test_the_values_are_not_read_as_a_pattern() -> None:
 
 def test_nothing_to_do_is_said_as_such() -> None:
     """A combination that asks for nothing says so, and one that asks for something never does."""
-    for legs in EVERY:
-        act = next_act(*legs)
+    for legs, right in product(EVERY, (True, False)):
+        act = next_act(*legs, right=right)
         assert ("jør ingenting" in act.text.nb) is (act.do == "nothing"), legs
         assert ("o nothing" in act.text.en) is (act.do == "nothing"), legs
 
@@ -159,7 +164,9 @@ def test_accepted_points_on_to_the_view() -> None:
     """Accepted is not right (R9): the sentence says where to look."""
     act = next_act(SubmissionState.ACCEPTED, IdentLeg.FEEDBACK_OK, ReceiptLeg.POSITIVE)
     assert act.do == "nothing"
-    assert "registerets visning" in act.text.nb
+    assert "se på registerets visning" in act.text.nb
+    signed = next_act(SubmissionState.ACCEPTED, IdentLeg.FEEDBACK_OK, ReceiptLeg.POSITIVE, right=True)
+    assert "registerets visning stemmer" in signed.text.nb
 
 
 def test_faults_after_acceptance_are_for_a_person() -> None:
@@ -172,9 +179,9 @@ def test_faults_after_acceptance_are_for_a_person() -> None:
 def test_only_commands_that_exist_are_named() -> None:
     """Every command in a sentence is one that the program has."""
     names = {command.name or command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
-    texts = [next_act(*legs).text for legs in EVERY] + [NOTHING_SENT]
+    texts = [next_act(*legs, right=right).text for legs in EVERY for right in (True, False)] + [NOTHING_SENT]
     named = {name for text in texts for name in re.findall(r"kpr (\w+)", f"{text.nb} {text.en}")}
-    assert named == {"report", "correct", "check"}
+    assert named == {"report", "correct", "check", "view", "proof"}
     assert named <= names
 
 

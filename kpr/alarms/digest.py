@@ -47,7 +47,7 @@ class Section:
     @property
     def done(self) -> int:
         """How many are accepted."""
-        return sum(row.place == "DONE" for row in self.rows)
+        return sum(row.place in ("DONE", "RIGHT") for row in self.rows)
 
 
 @cache

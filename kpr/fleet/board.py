@@ -26,6 +26,7 @@ from kpr.years import Year
 class Standing:
     """One municipality's year as its store has it: the newest version, and whether some version counts now (K9).
 
+    ``right``: a person has signed that the register's view agrees with the newest version.
     ``contradicted``: a second receipt says something else than the first. ``error``: it could not be asked, and why.
     """
 
@@ -39,6 +40,7 @@ class Standing:
     trouble: Trouble = Trouble.OK
     accepted: bool = False
     contradicted: bool = False
+    right: bool = False
     error: str = ""
 
     @property
@@ -147,6 +149,7 @@ def _row(standing: Standing, hours: float | None) -> Row:
     asked = {
         "error": bool(standing.error),
         "contradicted": standing.contradicted,
+        "right": standing.right,
         "state": standing.state.value if standing.state else "NONE",
         "ident": standing.ident_leg.value,
         "receipt": standing.receipt_leg.value,
@@ -188,7 +191,9 @@ def counts(rows: Iterable[Row]) -> dict[str, int]:
 
 def sentence(rows: tuple[Row, ...]) -> str:
     """The board in one Norwegian sentence."""
-    waiting, done = len(faults_only(rows)), sum(row.place == "DONE" for row in rows)
+    waiting = len(faults_only(rows))
+    right = sum(row.place == "RIGHT" for row in rows)
+    done = right + sum(row.place == "DONE" for row in rows)
     first = next(iter(phone(rows)), None)
     call = f" Ring først: {first.text.nb}." if first else " Gjør ingenting nå."
-    return f"{done} av {len(rows)} er godtatt, {waiting} trenger en person.{call}"
+    return f"{done} av {len(rows)} er godtatt, {right} av dem riktig; {waiting} trenger en person.{call}"

@@ -73,6 +73,12 @@ WHERE c.municipality = :number AND c.data_year = :year AND (
 LIMIT 1""").bindparams(bindparam("since", type_=Moment()))
 
 
+#: Asked apart: a store that has not been opened since the last upgrade has no such table, and nobody has signed there.
+_RIGHT = text("""
+SELECT 1 FROM signoff f JOIN submission s ON f.submission_id = s.id JOIN cycle c ON s.cycle_id = c.id
+WHERE c.municipality = :number AND c.data_year = :year AND s.state = 'ACCEPTED' AND s.version = :version""")
+
+
 def look(entry: Entry) -> Standing:
     """The newest version of one municipality's year."""
     return look_at_all([entry])[0]
@@ -111,7 +117,8 @@ def _look(stores: _Stores, entry: Entry) -> Standing:
     who = (entry.number, entry.name, entry.data_year)
     try:
         with stores.connect(entry) as store:
-            return _standing(who, _rows(store, _NEWEST, number=entry.number, year=entry.data_year))
+            rows = _rows(store, _NEWEST, number=entry.number, year=entry.data_year)
+            return _standing(who, rows, right=_is_right(store, entry, rows))
     except BadInput as error:
         return Standing(*who, error=str(error))
     except Exception as error:  # the text of anything else could hold an address or a password
@@ -146,7 +153,20 @@ def _rows(store: Connection | None, query: TextClause, **values: Any) -> Sequenc
         return ()
 
 
-def _standing(who: tuple[str, str, int], rows: Sequence[RowMapping]) -> Standing:
+def _is_right(store: Connection | None, entry: Entry, rows: Sequence[RowMapping]) -> bool:
+    if store is None or not rows or rows[0]["state"] != SubmissionState.ACCEPTED:
+        return False
+    asked = {"number": entry.number, "year": entry.data_year, "version": rows[0]["version"]}
+    try:
+        return store.execute(_RIGHT, asked).first() is not None
+    except (OperationalError, ProgrammingError):
+        store.rollback()
+        if inspect(store).has_table("signoff"):
+            raise
+        return False
+
+
+def _standing(who: tuple[str, str, int], rows: Sequence[RowMapping], *, right: bool) -> Standing:
     if not rows:
         return Standing(*who)
     legs = {row["kind"]: ReceiptLeg(row["receipt_leg"]) for row in rows if row["kind"]}
@@ -159,6 +179,7 @@ def _standing(who: tuple[str, str, int], rows: Sequence[RowMapping]) -> Standing
         trouble=next((found for found in map(_trouble, rows) if found is not Trouble.OK), Trouble.OK),
         accepted=bool(rows[0]["accepted"]),
         contradicted=bool(rows[0]["contradicted"]),
+        right=right,
     )
 
 

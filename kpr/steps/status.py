@@ -53,9 +53,12 @@ def status(place: Workplace) -> Status:
     codes = ", ".join(m.receipt_codes for m in messages.values() if m.receipt_codes)
     attempts = {kind: place.attempts.latest(message.id) for kind, message in messages.items()}
     trouble, said = _transport(place, messages, attempts)
-    act = next_act(latest.state, latest.ident_leg, receipt_leg, _values(until, codes) | said, transport=trouble)
+    right = place.judgements.signed_off(latest.id) is not None
+    values = _values(until, codes) | said
+    act = next_act(latest.state, latest.ident_leg, receipt_leg, values, transport=trouble, right=right)
     states = {kind: attempt.state if attempt else None for kind, attempt in attempts.items()}
-    answer = verdict(states.get(MessageKind.IDENT), states.get(MessageKind.IPLOS), latest.ident_leg, receipt_leg)
+    ident_attempt, iplos_attempt = states.get(MessageKind.IDENT), states.get(MessageKind.IPLOS)
+    answer = verdict(ident_attempt, iplos_attempt, latest.ident_leg, receipt_leg, view_agrees=right)
     lines = (
         Standing("Innsending", f"versjon {latest.version}, løpenummer {latest.sequence_number}: {latest.state}"),
         Standing("Identmelding: e-post", latest.ident_leg.value),
