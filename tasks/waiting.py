@@ -7,6 +7,7 @@ the top: it asks the store what is due, does it, and suspends again.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,6 +18,7 @@ import orjson
 from prefect import get_client, runtime, suspend_flow_run
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.events.worker import EventsWorker
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.input import RunInput
 from prefect.input.actions import delete_flow_run_input, filter_flow_run_input
@@ -27,8 +29,16 @@ from prefect.types._datetime import now as now_of_prefect
 #: A run that was given to a worker and never began, after so long: the worker is gone.
 _NEVER_BEGAN = timedelta(minutes=10)
 
+#: Seconds that events have to reach the server before a run is suspended.
+_TO_ARRIVE = 10
+
 #: How a run ended that nobody ended on purpose.
 _BROKEN = (StateType.CRASHED, StateType.FAILED)
+
+#: Prefect 3.8's worker says of a process that died that it crashed, and says so again some seconds later, whatever the
+#: run has come to meanwhile. Taken up in between it would be marked as crashed under way; two processes would meet,
+#: and the worker itself dies when a run that it is about to start is suspended by another process.
+_SETTLES = timedelta(seconds=30)
 
 
 def can_wait() -> bool:
@@ -38,7 +48,19 @@ def can_wait() -> bool:
 
 def wait_for_person(form: type[RunInput]) -> None:
     """Suspend this run until someone fills in the form. Does not return."""
+    _let_signs_of_life_arrive()
     suspend_flow_run(wait_for_input=form, key=str(uuid4()), timeout=None)
+
+
+def _let_signs_of_life_arrive() -> None:
+    """What was said goes before the suspension: a sign of life that comes after it would be taken for the last one.
+
+    The automation that finds lost runs hears a run's events in the order in which they arrive. The wait is bounded: a
+    server that is away must not hold the run.
+    """
+    arrived = threading.Thread(target=EventsWorker.instance().wait_until_empty, daemon=True)
+    arrived.start()
+    arrived.join(timeout=_TO_ARRIVE)
 
 
 def answers() -> list[dict[str, Any]]:
@@ -70,11 +92,12 @@ class Thread:
 
     @property
     def is_lost(self) -> bool:
-        """It broke, or a worker took it and never began."""
+        """It broke some time ago, or a worker took it and never began."""
         state = self.run.state
-        if state is None or state.type in _BROKEN:
+        if state is None:
             return True
-        return state.is_pending() and now_of_prefect("UTC") - state.timestamp > _NEVER_BEGAN
+        age = now_of_prefect("UTC") - state.timestamp
+        return (state.type in _BROKEN and age > _SETTLES) or (state.is_pending() and age > _NEVER_BEGAN)
 
     def has_tag(self, tag: str) -> bool:
         """Whether it has been brought up to date with this."""

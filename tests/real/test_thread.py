@@ -29,9 +29,10 @@ from kpr.simulator_fleet import make_fleet
 from kpr.steps.answer import extract_mark
 from kpr.steps.status import Status, status
 from kpr.steps.workplace import open_workplace
+from tasks import waiting
 from tasks.thread import see_to_thread
 
-NUMBERS = ("0301", "1101", "1103", "1106", "1108", "1111", "1112", "1114")
+NUMBERS = ("0301", "1101", "1103", "1106", "1108", "1111", "1112", "1114", "1119")
 START = datetime(2021, 1, 7, 10, tzinfo=OSLO)
 SEND = "Godkjenn og send nå"
 
@@ -128,6 +129,15 @@ class World:
         state = self.thread(number).state
         return state is not None and state.is_paused()
 
+    def reaches(self, number: str, state: str) -> None:
+        """Until it stands so in our store, under the eyes of the watch: Prefect may lose a run that it has just resumed."""
+
+        def there() -> bool:
+            see_to_thread(self.entry(number))
+            return self.status(number).state == state
+
+        until(there, 200, f"{number}: {state}")
+
     def run(self, deployment: str, **parameters: Any) -> FlowRun:
         """Run a deployment on the worker, to its end."""
         with get_client(sync_client=True) as client:
@@ -143,6 +153,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("world"))
     with pytest.MonkeyPatch.context() as patch, made.server:
         patch.setenv(VARIABLE, str(made.fleet.file))
+        patch.setattr(waiting, "_NEVER_BEGAN", timedelta(seconds=40))
+        patch.setattr(waiting, "_SETTLES", timedelta(seconds=10))
         made.deploy()
         with made.worker, temporary_settings({PREFECT_API_URL: made.server.url}):
             yield made
@@ -152,7 +164,7 @@ def prepared(world: World, number: str) -> None:
     """A thread that waits for an approval."""
     assert see_to_thread(world.entry(number)) == "up to date"
     world.answer(number, wish="Se på nytt", extract="")
-    until(lambda: world.status(number).state == "CHECKED", 150, number)
+    world.reaches(number, "CHECKED")
     world.wait_for(world.thread(number).id, StateType.PAUSED)
     see_to_thread(world.entry(number))
 
@@ -165,7 +177,7 @@ def test_a_year_is_one_thread_from_the_first_look_to_the_end(world: World) -> No
     assert waiting.state.name == "Suspended"
     assert waiting.name == "1103 Stavanger · 2020 · innsending 1 · klar til godkjenning"
     world.answer("1103", wish=SEND)
-    until(lambda: world.status("1103").state == "AWAITING", 150)
+    world.reaches("1103", "AWAITING")
     world.register()
     collected = world.collect()
     assert collected.state is not None
@@ -192,7 +204,8 @@ def test_a_pass_that_is_killed_is_taken_over(world: World, number: str, point: i
     run = world.answer(number, wish=SEND)
     world.wait_for(run, StateType.CRASHED)
     assert not world.die_at.exists()
-    assert see_to_thread(world.entry(number)) == "taken over"
+    assert see_to_thread(world.entry(number)) == "up to date", "the worker has not said its last word"
+    until(lambda: see_to_thread(world.entry(number)) == "taken over", 60)
     until(lambda: world.watched(number), 150, number)
     assert world.thread(number).id == run
     assert world.status(number).state == "AWAITING"
@@ -265,7 +278,7 @@ def test_a_cancelled_thread_loses_nothing(world: World) -> None:
     """Cancelled by a person: the answers are collected all the same, and the thread is left as it was ended."""
     prepared(world, "0301")
     world.answer("0301", wish=SEND)
-    until(lambda: world.status("0301").state == "AWAITING", 150)
+    world.reaches("0301", "AWAITING")
     run = world.wait_for(world.thread("0301").id, StateType.PAUSED).id
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(run, Cancelled(), force=True)
@@ -288,6 +301,20 @@ def test_a_server_that_is_restarted_keeps_the_threads(world: World) -> None:
     until(lambda: world.watched("1106"), 150)
 
 
+def test_a_server_that_is_away_in_mid_run_loses_nothing(world: World) -> None:
+    """It dies while a pass sends and comes back later: the sending is finished, once, and the thread waits again."""
+    prepared(world, "1119")
+    run = world.answer("1119", wish=SEND)
+    world.wait_for(run, StateType.RUNNING)
+    world.server.kill()
+    time.sleep(20)
+    world.server.start()
+    world.reaches("1119", "AWAITING")
+    until(lambda: world.watched("1119"), 200)
+    assert world.thread("1119").id == run
+    assert len(world.msg_ids("1119")) == 2
+
+
 def test_a_worker_that_is_restarted_goes_on(world: World) -> None:
     """Killed while nothing runs and started again: the next answer is carried out."""
     world.worker.kill()
@@ -306,6 +333,15 @@ def test_an_extract_that_cannot_be_read_is_red_and_shows_nothing(world: World) -
     assert ended.state is not None
     assert ended.state.type is StateType.FAILED
     assert world.msg_ids("1114") == []
+
+
+def test_no_waiting_run_was_taken_for_a_lost_one(world: World) -> None:
+    """More than two minutes have passed since the first threads were suspended: their silence is no fault."""
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(limit=200, sort=FlowRunSort.EXPECTED_START_TIME_ASC)
+        said = [state.message or "" for run in runs for state in client.read_flow_run_states(run.id)]
+    assert len(said) > 60
+    assert [message for message in said if "Arbeideren forsvant" in message] == []
 
 
 def test_no_marked_id_or_name_reached_prefect(world: World) -> None:
