@@ -181,7 +181,7 @@ def test_only_commands_that_exist_are_named() -> None:
     names = {command.name or command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
     texts = [next_act(*legs, right=right).text for legs in EVERY for right in (True, False)] + [NOTHING_SENT]
     named = {name for text in texts for name in re.findall(r"kpr (\w+)", f"{text.nb} {text.en}")}
-    assert named == {"report", "correct", "check", "view", "proof"}
+    assert named == {"report", "correct", "check"}
     assert named <= names
 
 
