@@ -116,7 +116,7 @@ POISONS: dict[str, Callable[[Place], bytes]] = {
     "gzip bomb": lambda made: with_content(made, gzip.compress(bytes(50 << 20))),
     "gzip of gzip": lambda made: with_content(made, gzip.compress(gzip.compress(b"<AppRec/>"))),
     "content is nothing": lambda made: with_content(made, b" "),
-    "content is garbage": lambda made: with_content(made, bytes(range(255, -1, -1)) * 12),
+    "content is garbage": lambda made: with_content(made, bytes(range(256)) * 12),
     "content is latin-1": lambda made: with_content(made, "<AppRec>ø</AppRec>".encode("latin-1")),
     "content is another message": lambda made: with_content(made, b"<MsgHead/>"),
     "thirty megabytes": lambda _: b"Content-Type: text/xml\r\n\r\n" + bytes(30 << 20),
