@@ -2,8 +2,9 @@
 
 A fleet of municipalities of 1,100 persons each, extracted, checked and approved beforehand, is taken from approved to
 both legs closed twice: by plain calls of the steps in one process, and by the flows ``fleet-report`` and ``collect`` on
-a real Prefect server with one worker, threads and artifacts included. The register answers in between, and is not
-counted. Both begin with the same files (a copy). Then: what ``collect`` costs when there is nothing to do.
+a real Prefect server with one worker, artifacts and the renewal of the threads included. The threads themselves were
+made earlier, as in a season. The register answers in between, and is not counted. Both begin with the same files (a
+copy). Then: what ``collect`` costs when there is nothing to do.
 """
 
 from __future__ import annotations
@@ -136,6 +137,7 @@ def by_flows(fleet: Installation, folder: Path) -> dict[str, float]:
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
         with temporary_settings({PREFECT_API_URL: server.url}):
+            run("watch/watch")  # the threads are there when the day of sending comes
             sending = run("fleet report/fleet-report")
             answer(fleet)
             collecting = run("collect/collect")

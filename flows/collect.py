@@ -13,13 +13,13 @@ from prefect.client.schemas.objects import State
 
 from kpr.fleet.bulk import for_each
 from kpr.fleet.installation import Entry
-from kpr.fleet.look import awaiting
+from kpr.fleet.look import awaiting, look
 from tasks.board import show_board
 from tasks.deliver import collect as collect_task
 from tasks.deliver import one_at_a_time, send, standing
 from tasks.forms import DataYear
 from tasks.outcome import done, of_many
-from tasks.place import installation, places_of
+from tasks.place import AT_ONCE, installation, places_of
 from tasks.rhythm import keep_rhythm
 from tasks.thread import see_to_thread
 
@@ -29,11 +29,12 @@ def collect(data_year: DataYear) -> State[Any]:
     """One round over everyone who awaits something; a sending that was cut off is finished on the way."""
     entries = places_of(data_year)
     waiting = awaiting(entries)
-    came: Counter[str] = Counter()
+    found: list[dict[str, int]] = []
     with one_at_a_time(entry.her_id for entry in waiting) as ours:
         if not ours:
             return done("En annen henter nå. Det som kommer, tas neste gang.", {})
-        results = for_each(waiting, lambda entry: _one(entry, came))
+        results = for_each(waiting, lambda entry: _one(entry, found), at_once=AT_ONCE)
+    came = sum((Counter(each) for each in found), Counter[str]())
     if came:
         show_board(entries)
     keep_rhythm(bool(awaiting(waiting)))
@@ -42,13 +43,12 @@ def collect(data_year: DataYear) -> State[Any]:
     return state
 
 
-def _one(entry: Entry, came: Counter[str]) -> str:
+def _one(entry: Entry, came: list[dict[str, int]]) -> str:
     settings = str(entry.settings_file)
-    now = standing(settings)
-    if now.state == "SENDING" and now.unfinished_sending:
-        send(settings, now.unfinished_sending)
+    if look(entry).state == "SENDING" and (cut_off := standing(settings).unfinished_sending):
+        send(settings, cut_off)
     found = collect_task(settings, entry.label)
-    came.update(found)
+    came.append(found)
     if found:
         see_to_thread(entry)
     return "noe kom" if found else "ingenting nytt"

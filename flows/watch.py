@@ -18,7 +18,7 @@ from tasks.deliver import tell_digest
 from tasks.deliver import watch as watch_task
 from tasks.forms import DataYear
 from tasks.outcome import of_many
-from tasks.place import installation, places_of
+from tasks.place import AT_ONCE, installation, places_of
 from tasks.rhythm import keep_rhythm
 from tasks.thread import see_to_thread
 
@@ -28,7 +28,7 @@ def watch(data_year: DataYear) -> State[Any]:
     """One look at the clock for every municipality; the ids of what is late."""
     entries = places_of(data_year)
     late: list[str] = []
-    results = for_each(entries, lambda entry: _one(entry, late))
+    results = for_each(entries, lambda entry: _one(entry, late), at_once=AT_ONCE)
     show_board(entries)
     results += [result for result in for_each(entries[:1], _digest) if result.error]
     keep_rhythm(bool(awaiting(entries)))

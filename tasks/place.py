@@ -12,6 +12,10 @@ from kpr.errors import BadSettings
 from kpr.fleet.installation import Entry, Installation, find_installation, load_installation
 from tasks.waiting import started_by_hand
 
+#: How many municipalities a run that mostly asks works for at once: while one waits for Prefect's server, another is
+#: worked for. Building and sending are work, and gain nothing by it.
+AT_ONCE = 2
+
 
 def installation() -> Installation:
     """The installation that the environment or the working directory names."""

@@ -17,7 +17,9 @@ from uuid import UUID, uuid4
 import orjson
 from prefect import get_client, runtime, suspend_flow_run
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.input import RunInput
@@ -137,6 +139,10 @@ def open_thread(deployment: str, key: str, parameters: dict[str, Any]) -> Iterat
     A new one has no form yet: killed here, the next who looks finds it not up to date, and renews it.
     """
     with get_client(sync_client=True) as client:
+        same_key = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[key]))
+        if there := client.read_flow_runs(flow_run_filter=same_key, limit=1, sort=FlowRunSort.EXPECTED_START_TIME_ASC):
+            yield Thread(client, there[0])  # asked for first: to have it made again costs the server twice as much
+            return
         try:
             found = client.read_deployment_by_name(deployment)
         except ObjectNotFound:

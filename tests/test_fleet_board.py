@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, product
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -566,6 +567,39 @@ def kpr(fleet: dict[str, Place], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return said
 
     return run
+
+
+def test_several_at_once_give_the_same_in_the_same_order() -> None:
+    """Each waits for the others to have begun, so one at a time would never end; what fails stops nobody."""
+    together = Barrier(len(ENTRIES))
+
+    def step(entry: Entry) -> str:
+        together.wait(20)
+        if entry is ENTRIES[0]:
+            raise BadInput("Noe er galt.")
+        return entry.number
+
+    results = for_each(ENTRIES, step, at_once=len(ENTRIES))
+    assert [result.entry for result in results] == list(ENTRIES)
+    assert [bool(result.error) for result in results] == [True] + [False] * (len(ENTRIES) - 1)
+    assert [result.outcome for result in results[1:]] == [entry.number for entry in ENTRIES[1:]]
+
+
+def test_an_interrupt_stops_those_that_have_not_begun() -> None:
+    """One at work, two behind it: when whoever listens is interrupted, no further one begins."""
+    begun: list[str] = []
+
+    def step(entry: Entry) -> str:
+        begun.append(entry.number)
+        return ""
+
+    def interrupted(_result: object) -> None:
+        raise KeyboardInterrupt
+
+    many = ENTRIES * 200
+    with pytest.raises(KeyboardInterrupt):
+        for_each(many, step, at_once=2, on_done=interrupted)
+    assert len(begun) < len(many)
 
 
 def test_the_board_shows_who_needs_a_person(kpr: Run, fleet: dict[str, Place], tmp_path: Path) -> None:

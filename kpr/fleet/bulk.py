@@ -1,8 +1,10 @@
-"""The same step for many municipalities, in order: one that fails does not stop the others."""
+"""The same step for many municipalities, begun in order: one that fails does not stop the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import islice
 
@@ -39,14 +41,28 @@ def for_each(
     step: Step,
     *,
     limit: int | None = None,
+    at_once: int = 1,
     on_done: Callable[[Result], None] = lambda _result: None,
 ) -> list[Result]:
-    """Run the step for each, at most ``limit`` of them. Only an interrupt from outside stops the round."""
-    results = []
-    for entry in islice(entries, limit):
-        results.append(_one(entry, step))
-        on_done(results[-1])
+    """Run the step for each, at most ``limit`` of them. Only an interrupt from outside stops the round.
+
+    ``at_once`` more than one pays where a step waits for others: each has a thread then, and the caller's context.
+    """
+    chosen, results = islice(entries, limit), []
+    for result in _some_at_once(chosen, step, at_once) if at_once > 1 else (_one(entry, step) for entry in chosen):
+        results.append(result)
+        on_done(result)
     return results
+
+
+def _some_at_once(entries: Iterable[Entry], step: Step, at_once: int) -> Iterator[Result]:
+    """The results in the order of the entries; whoever stops listening stops those that have not begun."""
+    pool = ThreadPoolExecutor(at_once)
+    try:
+        begun = [pool.submit(copy_context().run, _one, entry, step) for entry in entries]
+        yield from (each.result() for each in begun)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _one(entry: Entry, step: Step) -> Result:

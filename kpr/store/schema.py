@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from alembic import command
 from alembic.config import Config
@@ -82,13 +83,17 @@ def _is_newest(engine: Engine) -> bool:
 _ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(5375746)"}
 
 
+#: Alembic holds what it is doing in variables of its own module.
+_ONE_THREAD = Lock()
+
+
 def migrate(engine: Engine) -> None:
     """Bring the tables to the newest version; when they are there, that is one question and nothing more."""
     try:
         if _is_newest(engine):
             return
         config = _config()
-        with engine.begin() as connection:
+        with _ONE_THREAD, engine.begin() as connection:
             connection.exec_driver_sql(_ALONE[engine.dialect.name])
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
