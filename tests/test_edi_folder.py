@@ -184,3 +184,20 @@ def test_a_folder_without_rights_is_refused() -> None:
         with nobody_special(), pytest.raises(TransportRefused, match="permission-denied"):
             put(carrier_of(Path(name)), b"x")
         os.chmod(name, 0o755)
+
+
+def test_a_move_that_was_broken_off_is_finished(place: Place) -> None:
+    """Killed between the new name and the old one, a parcel comes again and then lies in the archive once."""
+    file = place.lay("inbox/a.mime", b"x")
+    (place.root / "archive").mkdir()
+    os.link(file, place.root / "archive/a.mime")
+    assert taken(place.carrier()) == {"a.mime": b"x"}
+    assert files_in(place.root) == {"archive/a.mime": 1}
+
+
+def test_another_file_of_that_name_and_size_stays(place: Place) -> None:
+    """A file in the archive that only looks alike is no half-done move: the new one lies beside it."""
+    place.lay("archive/a.mime", b"y")
+    place.lay("inbox/a.mime", b"x")
+    assert taken(place.carrier()) == {"a.mime": b"x"}
+    assert files_in(place.root) == {"archive/a.mime": 1, "archive/a-2.mime": 1}

@@ -104,14 +104,19 @@ class FileCarrier:
             # Somebody else took it, or it is not the one that was read: then it comes again.
             if self._files.size(source) != size:
                 return
-            if self._files.size(target) is not None:
-                continue
-            if reason:
-                self._files.write(f"{target}.reason", [f"{reason}\n".encode()])
-            if self._files.move(source, target):
+            if self._files.size(target) is None and self._moved(source, target, reason):
                 return
-            if self._files.size(source) == size and self._files.size(target) is None:
+            held = self._files.size(target)
+            if held is None and self._files.size(source) == size:
                 raise self._error("not-moved")
+            # Renaming is two steps on many servers: the same file may stand under both names for a moment.
+            if held == size and self._files.finish_move(source, target):
+                return
+
+    def _moved(self, source: str, target: str, reason: str) -> bool:
+        if reason:
+            self._files.write(f"{target}.reason", [f"{reason}\n".encode()])
+        return self._files.move(source, target)
 
     def _was_delivered(self, name: str, size: int) -> bool:
         for folder in (self._folders.outbox, self._folders.archive, self._folders.failed):

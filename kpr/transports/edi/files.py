@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 SUFFIX, PART = ".mime", ".part"
+#: Seconds that a server may take between giving a file its new name and taking away the old one.
+HALFWAY = 0.2
 #: How much is read, written and sent at a time.
 PIECE = 1 << 20
 
@@ -81,6 +83,9 @@ class Files(Protocol):
 
     def move(self, old: str, new: str) -> bool:
         """Rename, never over another file; False when one of the two names did not allow it."""
+
+    def finish_move(self, old: str, new: str) -> bool:
+        """Whether ``new`` is what somebody else is moving ``old`` to; what is left of that move is done or awaited."""
 
     def close(self) -> None:
         """Let go of the connection."""

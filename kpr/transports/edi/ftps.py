@@ -9,12 +9,13 @@ import contextlib
 import ftplib
 import socket
 import ssl
+import time
 from collections.abc import Generator, Iterable, Iterator
 from itertools import accumulate
 
 from kpr.errors import TransportError
 from kpr.transports.edi.file_carrier import FileCarrier
-from kpr.transports.edi.files import Entry
+from kpr.transports.edi.files import HALFWAY, Entry
 from kpr.transports.edi.ftps_session import FAULTS, Session, condition, open_session
 from kpr.transports.edi.outcomes import carrier_error
 from kpr.transports.edi.settings import FtpsCarrierSettings
@@ -165,6 +166,11 @@ class FtpsFiles:
             except ftplib.error_perm:
                 return False
             return True
+
+    def finish_move(self, old: str, new: str) -> bool:
+        """Nobody can ask here whether two names are one file: whether the old one is gone a moment later."""
+        time.sleep(HALFWAY)
+        return self.size(old) is None and self.size(new) is not None
 
     def _lines(self, command: str) -> list[str]:
         listing = b"".join(self._received(command)).decode("utf-8", "surrogateescape")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import time
 from collections.abc import Generator, Iterable, Iterator
 
 import paramiko
 
 from kpr.errors import TransportError
 from kpr.transports.edi.file_carrier import FileCarrier
-from kpr.transports.edi.files import PIECE, Entry
+from kpr.transports.edi.files import HALFWAY, PIECE, Entry
 from kpr.transports.edi.outcomes import carrier_error
 from kpr.transports.edi.settings import SftpCarrierSettings
 from kpr.transports.edi.sftp_session import Session, SftpStatus, hang_up, open_session
@@ -142,6 +143,11 @@ class SftpFiles:
                     raise
                 return False
             return True
+
+    def finish_move(self, old: str, new: str) -> bool:
+        """Nobody can ask here whether two names are one file: whether the old one is gone a moment later."""
+        time.sleep(HALFWAY)
+        return self.size(old) is None and self.size(new) is not None
 
     @contextlib.contextmanager
     def _closing(self, file: paramiko.SFTPFile) -> Iterator[None]:
