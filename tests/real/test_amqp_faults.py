@@ -6,6 +6,7 @@ Each test breaks one thing, mends it, and runs again what anybody would run agai
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import socket
 import sqlite3
@@ -47,6 +48,13 @@ TIMEOUT, TRIES = 1, 2
 GIVES_UP = TRIES * 4 * TIMEOUT + 15
 #: pika leaves a socket that breaks in the handshake to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _left_sockets() -> Iterator[None]:
+    """What pika leaves is collected here, and not in the midst of another file's tests, where it would be a fault."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)
