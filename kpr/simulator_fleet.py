@@ -64,7 +64,7 @@ def make_fleet(
         pair = _new_pair(authority, number, ending[number]) if number in ending else next(shared)
         new = _new_place(number, data_year, _FIRST_HER_ID + 2 * place)
         _make_place(folder / "places" / number, new, pair, ours)
-        extract_for(folder / "places" / number, number, data_year, persons, seed=place + 1, marked=marked)
+        extract_for(folder / "places" / number, number, data_year, persons, marked=marked)
         senders.append(_sender(folder / "register" / "keys", new, pair))
     write_register(folder / "register", NewPlace(data_year=data_year, clock=True), senders)
     _write_scenario(folder / "register", plays)
@@ -83,12 +83,15 @@ def extract_for(
     data_year: int,
     persons: int,
     *,
-    seed: int,
+    seed: int | None = None,
     faults: Mapping[str, int] | None = None,
     marked: Sequence[str] = (),
 ) -> None:
-    """What the care-record system of this place exports: written anew, with these faults in it."""
-    year = load_year(data_year)
+    """What the care-record system of this place exports: written anew, with these faults in it.
+
+    The same municipality has the same persons each time; a ``seed`` gives it others.
+    """
+    year, seed = load_year(data_year), int(number) if seed is None else seed
     source = SyntheticMunicipality(year, persons, seed, number, faults=dict(faults or {}), marked=tuple(marked))
     write_xml(source, year, place / "uttrekk")
 

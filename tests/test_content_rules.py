@@ -17,6 +17,7 @@ from kpr.checks.finding import Mode, Severity
 from kpr.checks.rule_data import rule_rows
 from kpr.checks.rules import Catalogue, create_finding_table
 from kpr.errors import BadSettings
+from kpr.plausibility.figures import GROUP, Count, Figures, Part
 from kpr.years import known_years, load_year
 
 E = Extract
@@ -127,6 +128,18 @@ def _twelve_refusals(extract: E) -> None:
         extract.add("tjeneste", "1", tjTjenType="15", tjVedtak="1", tjVedtDato="20200301")
 
 
+def _refused_and_granted(extract: E) -> None:
+    """Twelve refusals, and as many granted, one after the other."""
+    _twelve_refusals(extract)
+    extract.of("tjeneste", "1")[0]["tjTilDato"] = "20200131"
+    for day in range(1, 13):
+        extract.add_service("1", "15", tjFraDato=f"202002{day:02d}", tjTilDato=f"202002{day:02d}")
+
+
+def _before(part: Part, line: str, count: Count) -> Figures:
+    return Figures(2019, {part: {line: count}})
+
+
 def _fewer_scores(extract: E) -> None:
     extract.tables["funksjon"].pop()
 
@@ -221,14 +234,22 @@ CASES = [
     ("X33a", edit("personoppl", "1", poVenteliste="1"), 2020),
     ("X33b", edit("personoppl", "1", poVenteliste="1", poVentelisteDato="19991231"), 2020),
     ("X34", service("1", "9", tjVeID="11", tjVeNrID="3"), 2020),
-    ("Y1", options(last_year={"29": 1}), 2020),
+    ("X32c", options(last_year={"15": 100}, reasons=frozenset({("X32a", "tjTjenType 15", 1, 100)})), 2020),
+    ("X32d", options(last_year={"15": 1}, given_otherwise=("tjTjenType 15",)), 2020),
+    ("Y1", options(last_year={"29": 5}), 2020),
+    ("Y1b", options(last_year={"29": 4}), 2020),
     (
         "Y1",
-        both(options(last_year={"poHab": 2}), every("personoppl", "1", poHab="2"), every("personoppl", "2", poHab="2")),
+        both(options(last_year={"poHab": 5}), every("personoppl", "1", poHab="2"), every("personoppl", "2", poHab="2")),
         2020,
     ),
     ("Y3", options(former_persons=frozenset({"1", "77"})), 2020),
+    ("Y2", options(before=_before(Part.LONG_TERM_STAY, GROUP, Count(12))), 2020),
+    ("Y3b", options(former_services={"1": 2, "2": 1, "77": 1}), 2020),
+    ("Y4", options(before=_before(Part.PROVIDERS, "987654325", Count(11))), 2020),
     ("Y5", _twelve_refusals, 2020),
+    ("Y5b", both(_refused_and_granted, options(before=_before(Part.REFUSALS, "15", Count(1, 20)))), 2020),
+    ("Y6", options(before=Figures(2019, {}, system=("EPJ", "5.2"))), 2020),
 ]
 
 #: What is close to a fault and is none.
@@ -326,9 +347,10 @@ def test_ids_are_unique() -> None:
 
 
 def test_what_stops_a_submission() -> None:
-    """FATAL and ERROR rules may stop a submission, the others only show."""
+    """FATAL and ERROR rules may stop a submission, and those that ask for a reason; the others only show."""
     for rule in content_rules(load_year(2020)):
-        assert (rule.mode is Mode.BLOCK) == (rule.severity in (Severity.FATAL, Severity.ERROR))
+        stops = rule.severity in (Severity.FATAL, Severity.ERROR) or rule.asks_reason
+        assert (rule.mode is Mode.BLOCK) == stops
 
 
 @pytest.mark.parametrize(

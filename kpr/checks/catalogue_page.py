@@ -30,6 +30,7 @@ def rules_markdown(year: Year) -> str:
 def _section(row: RuleRow, year: Year) -> str:
     rule = row.as_rule(year.data_year)
     stops = "stopper / blocks" if rule.mode is Mode.BLOCK else "vises / shown"
+    stops += " til en grunn er gitt / until a reason is given" if rule.asks_reason else ""
     lines = [
         f"### {row.id}",
         "",

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from kpr.checks import diagnoses
-from kpr.checks.counting import ALL_PERSONS, counted_lines, counting_tables, stay_in_memory
+from kpr.checks.counting import counting_tables, stay_in_memory
 from kpr.checks.ident_facts import fill_ident_facts
 from kpr.checks.rule_data import RuleRow, Statement, rule_rows
 from kpr.checks.rules import Catalogue, Rule
 from kpr.national_id import valid_organisation_number
+from kpr.plausibility.drift import drift, services_per_person
+from kpr.plausibility.figures import Count, Figures, count_figures, figures_of_lines
+from kpr.plausibility.swings import Limits, Swing, swings
 from kpr.sources.work_rows import WorkRows
 from kpr.years import Year
 
@@ -36,8 +39,11 @@ class ContentOptions:
     ``environment`` is simulator, test, qa or production: synthetic numbers (+80) block in production only, numbers
     that look real block in simulator and test. ``test_persons`` and ``real_persons`` are local keys that the reporting
     officer has decided on; ``vendor_keys`` are patterns (``9999*``) of keys that the vendor uses for its own persons.
-    ``last_year`` is what :func:`kpr.checks.facts.service_type_counts` gave for the last accepted submission,
-    ``former_persons`` the local keys of the former extract of the same year, ``former_ident`` its pid by fid.
+    ``last_year`` is what :func:`kpr.checks.facts.service_type_counts` gave for the last accepted submission, ``before``
+    everything that is known of it (and then the only thing looked at), ``given_otherwise`` the lines for which the
+    officer gave another number. ``former_persons`` are the local keys of the former extract of the same year,
+    ``former_services`` how many services each had, ``former_ident`` its pid by fid. ``reasons``: for which rule, line
+    and numbers (now, before) a person has said why.
     """
 
     environment: str = "simulator"
@@ -49,13 +55,22 @@ class ContentOptions:
     vendor_keys: tuple[str, ...] = ()
     diagnosis_codes: diagnoses.DiagnosisCodes = field(default_factory=dict, repr=False)
     last_year: Mapping[str, int] | None = None
+    before: Figures | None = None
+    given_otherwise: tuple[str, ...] = ()
     former_persons: frozenset[str] = field(default=frozenset(), repr=False)
+    former_services: Mapping[str, int] = field(default_factory=dict, repr=False)
     former_ident: Mapping[str, str] = field(default_factory=dict, repr=False)
-    swing_percent: int = 20
-    swing_persons: int = 10
+    reasons: frozenset[tuple[str, str, int, int]] = frozenset()
+    limits: Limits = field(default_factory=Limits)
     refusal_percent: int = 50
     full_function_set: int | None = None
     welfare_technology_is_assessed: bool = False
+
+    def known_before(self, year: Year) -> Figures | None:
+        """Last year's figures, however much of them is known."""
+        if self.before is not None:
+            return self.before
+        return figures_of_lines(year.data_year - 1, self.last_year) if self.last_year else None
 
 
 def content_rules(year: Year) -> list[Rule]:
@@ -63,8 +78,10 @@ def content_rules(year: Year) -> list[Rule]:
     return [row.as_rule(year.data_year) for row in _rows(year)]
 
 
-def run_content_rules(work: WorkRows, year: Year, catalogue: Catalogue, options: ContentOptions | None = None) -> None:
-    """Run every content rule of the data year over the work rows, into the table ``finding``.
+def run_content_rules(
+    work: WorkRows, year: Year, catalogue: Catalogue, options: ContentOptions | None = None
+) -> Figures:
+    """Run every content rule of the data year over the work rows, into the table ``finding``; the figures counted.
 
     The table must stand (:func:`kpr.checks.rules.create_finding_table`). The catalogue says the severity and whether
     a rule blocks.
@@ -72,11 +89,24 @@ def run_content_rules(work: WorkRows, year: Year, catalogue: Catalogue, options:
     options = options or ContentOptions()
     stay_in_memory(work.connection)
     _register_functions(work.connection, options)
-    with counting_tables(work, year) as connection, _lookup_tables(connection, work, year, options):
-        values = _values(year, options)
-        for row in _rows(year):
-            for statement in row.statements(work.columns):
-                connection.execute(statement.sql, values | _said_by_catalogue(catalogue, statement))
+    with counting_tables(work, year) as connection:
+        figures = replace(count_figures(work, year), drift=_drift(work, options))
+        with _lookup_tables(connection, swings(figures, options.known_before(year), options.limits), options):
+            _run(connection, work, year, catalogue, options)
+    return figures
+
+
+def _run(
+    connection: sqlite3.Connection, work: WorkRows, year: Year, catalogue: Catalogue, options: ContentOptions
+) -> None:
+    values = _values(year, options)
+    for row in _rows(year):
+        for statement in row.statements(work.columns):
+            connection.execute(statement.sql, values | _said_by_catalogue(catalogue, statement))
+
+
+def _drift(work: WorkRows, options: ContentOptions) -> Mapping[str, Count]:
+    return drift(options.former_services, services_per_person(work)) if options.former_services else {}
 
 
 def _rows(year: Year) -> list[RuleRow]:
@@ -106,28 +136,18 @@ def _register_functions(connection: sqlite3.Connection, options: ContentOptions)
 
 
 @contextmanager
-def _lookup_tables(
-    connection: sqlite3.Connection, work: WorkRows, year: Year, options: ContentOptions
-) -> Iterator[None]:
+def _lookup_tables(connection: sqlite3.Connection, found: Iterable[Swing], options: ContentOptions) -> Iterator[None]:
     fill_ident_facts(connection)
-    counts = counted_lines(connection, work, year)
-    _table(connection, "users", "line TEXT PRIMARY KEY, place TEXT, persons INTEGER", _users(counts, year))
-    _table(connection, "last_year", "line TEXT PRIMARY KEY, persons INTEGER", list((options.last_year or {}).items()))
+    # A swing for which a person has said why is told as explained, and stops nothing.
+    told = [("explained" if swing.key in options.reasons else swing.rule, swing.line) for swing in found]
+    _table(connection, "swing", "rule TEXT, line TEXT", told)
     former = [(fid, pid) for fid, pid in options.former_ident.items()]
     _table(connection, "former_ident", "fid TEXT PRIMARY KEY, pid TEXT", former)
     try:
         yield
     finally:
-        for name in ("ident_fact", "users", "last_year", "former_ident"):
+        for name in ("ident_fact", "swing", "former_ident"):
             connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
-
-
-def _users(counts: Mapping[str, int], year: Year) -> list[tuple[str, str, int]]:
-    """The lines that are compared with last year, and how a finding names each: the place holds a type, no person."""
-    types = year.codes("tjTjenType")
-    compared = {line: count for line, count in counts.items() if line in types or not line.isdigit()}
-    names = {line: f"tjTjenType {line}" for line in types} | {ALL_PERSONS: "pePeID"}
-    return [(line, names.get(line, line), count) for line, count in compared.items()]
 
 
 def _table(connection: sqlite3.Connection, name: str, columns: str, rows: list[tuple[Any, ...]]) -> None:
@@ -190,8 +210,10 @@ def _said_by_options(options: ContentOptions, year: Year) -> dict[str, Any]:
         "municipality": options.municipality_number,
         "sequence_number": options.sequence_number,
         "last_sequence_number": options.last_sequence_number,
-        "swing_percent": options.swing_percent,
-        "swing_persons": options.swing_persons,
+        "knows_last_year": int(options.known_before(year) is not None),
+        "given_otherwise": json.dumps(options.given_otherwise),
+        "former_system": options.before.system[0] if options.before else None,
+        "former_version": options.before.system[1] if options.before else None,
         "refusal_percent": options.refusal_percent,
         "full_set": options.full_function_set or year.function_set.value,
         "knows_municipalities": int(bool(_municipalities(year))),

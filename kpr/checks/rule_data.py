@@ -65,6 +65,7 @@ class RuleRow(_Row):
     where: str | None = None
     query: str | None = None
     gives_person: bool = False
+    asks_reason: bool = False
     elsewhere: Text | None = None
 
     def model_post_init(self, _context: Any) -> None:
@@ -87,6 +88,7 @@ class RuleRow(_Row):
     def as_rule(self, data_year: int) -> Rule:
         """The row as the catalogue wants it."""
         severity = self.severity_in(data_year)
+        stops = severity in (Severity.FATAL, Severity.ERROR) or self.asks_reason
         return Rule(
             id=self.id,
             severity=severity,
@@ -95,7 +97,8 @@ class RuleRow(_Row):
             remedy=self.remedy,
             source=self.source,
             basis=self.basis,
-            mode=self.mode or (Mode.BLOCK if severity in (Severity.FATAL, Severity.ERROR) else Mode.WARN),
+            mode=self.mode or (Mode.BLOCK if stops else Mode.WARN),
+            asks_reason=self.asks_reason,
         )
 
     def statements(self, columns: Mapping[str, tuple[str, ...]]) -> Iterator[Statement]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from kpr.checks.content import ContentOptions, content_rules, run_content_rules
 from kpr.checks.counting import counting_tables
-from kpr.checks.facts import Fact, letter_facts
+from kpr.checks.facts import Fact, FactOptions, letter_facts
 from kpr.checks.finding import Mode, Text
 from kpr.checks.prediction import Prediction, predict
 from kpr.checks.register import register_rules, run_register_checks
 from kpr.checks.rules import Catalogue, RuleCount, copy_findings, create_finding_table, summary
+from kpr.plausibility.figures import Figures, with_facts, with_last_year
 from kpr.progress import Progress, silent
 from kpr.sources.work_rows import WorkRows
 from kpr.years import Year
@@ -29,6 +30,7 @@ class CheckResult:
     counts: list[RuleCount]
     prediction: Prediction
     facts: list[Fact]
+    figures: Figures
 
     @property
     def blocked(self) -> bool:
@@ -70,13 +72,19 @@ def check(
         # SQLite lets go of the GIL: the register's checks run over a copy while our own rules run here.
         register = beside.submit(run_register_checks, twin, year, catalogue)
         with counting_tables(work, year):  # rules and facts count the same persons
-            run_content_rules(work, year, catalogue, options)
+            figures = run_content_rules(work, year, catalogue, options)
             progress("check", 1, _STEPS)
-            facts = letter_facts(work, year, options.last_year)
+            facts = _letter_facts(work, year, options)
         progress("check", 2, _STEPS)
         register.result()
         copy_findings(twin, work)
     progress("check", 3, _STEPS)
     prediction = predict(work)
     progress("check", _STEPS, _STEPS)
-    return CheckResult(catalogue, summary(work, catalogue), prediction, facts)
+    return CheckResult(catalogue, summary(work, catalogue), prediction, facts, with_facts(figures, facts))
+
+
+def _letter_facts(work: WorkRows, year: Year, options: ContentOptions) -> list[Fact]:
+    before = options.known_before(year)
+    limits = FactOptions(options.limits.swing_percent, options.limits.swing_persons)
+    return with_last_year(letter_facts(work, year, before.lines if before else None, limits), before)

@@ -108,7 +108,7 @@ class Season:
 
     def _extract(self, number: str, faults: dict[str, int]) -> None:
         place = self.fleet.find(number, 2020).settings_file.parent
-        extract_for(place, number, 2020, 40, seed=int(number), faults=faults)
+        extract_for(place, number, 2020, 40, faults=faults)
 
     def send_two(self) -> None:
         """Oslo approves in the form and sends; Stavanger approves, and the centre sends for all who have approved."""

@@ -76,7 +76,6 @@ class _Playing:
         self.entries = {entry.number: entry for entry in load_installation(folder / "kpr-fleet.yaml")}
         self.record = Record()
         self.now = datetime.now(OSLO)
-        self.extracts = Counter[str]()
         self._told: set[str] = set()
         self._standings: dict[str, Standing] = {}
         self._kept: dict[str, tuple[Workplace, ExitStack]] = {}
@@ -210,13 +209,11 @@ class _Playing:
         self.work(act.number, lambda place: send_report(place, act.scripted), act.do, self._fresh(act.number))
 
     def _extract(self, act: Act) -> None:
-        """A new export of the care-record system, where the script has one."""
+        """A new export of the care-record system, where the script has one: the same persons, with or without faults."""
         if act.scripted.faults is None and act.do is not Do.CORRECT:
             return
-        self.extracts[act.number] += 1
         place, year = self.entries[act.number].settings_file.parent, self.plan.year.data_year
-        seed = int(act.number) + 10_000 * self.extracts[act.number]
-        extract_for(place, act.number, year, self.persons, seed=seed, faults=act.scripted.faults, marked=self.marked)
+        extract_for(place, act.number, year, self.persons, faults=act.scripted.faults, marked=self.marked)
 
     def seen(self, act: Act) -> None:
         """A person writes down what the register said on the telephone."""

@@ -10,7 +10,9 @@ from kpr.conversation import SubmissionEvent
 from kpr.progress import Progress, silent
 from kpr.sources.work_rows import WorkRows
 from kpr.steps.extract import is_fixed, kept_rows
+from kpr.steps.plausibility import plausibility_options, remember
 from kpr.steps.workplace import Workplace
+from kpr.store import Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,9 @@ def check_submission(place: Workplace, submission_id: str, *, progress: Progress
     """Check the kept rows and write down what came of it. After approval it only looks, and moves nothing."""
     submission = place.store.submission(submission_id)
     work = kept_rows(place, submission)
-    result = run_check(place, work, sequence_number=submission.sequence_number, progress=progress)
+    result = run_check(place, work, submission, progress=progress)
     if not is_fixed(submission):
+        remember(place, submission, work, result.figures)
         event = SubmissionEvent.FOUND_FAULTS if result.blocked else SubmissionEvent.FOUND_GOOD
         why = ", ".join(count.rule for count in result.counts if count.blocks)
         place.store.move(submission_id, event, place.act(why=why))
@@ -34,12 +37,13 @@ def check_submission(place: Workplace, submission_id: str, *, progress: Progress
 
 
 def run_check(
-    place: Workplace, work: WorkRows, *, sequence_number: int | None = None, progress: Progress = silent
+    place: Workplace, work: WorkRows, submission: Submission | None = None, *, progress: Progress = silent
 ) -> CheckResult:
-    """Check work rows with this municipality's rules and modes."""
+    """Check work rows with this municipality's rules and modes, against what is known of last year."""
     options = ContentOptions(
         environment=place.settings.environment.value,
         municipality_number=place.settings.municipality.number,
-        sequence_number=sequence_number,
+        sequence_number=submission.sequence_number if submission else None,
+        **plausibility_options(place, submission),
     )
     return check(work, place.year, options, place.settings.rules, progress)
