@@ -9,10 +9,8 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from kpr.checks.prediction import predict
-from kpr.checks.register import register_rules, run_register_checks
-from kpr.checks.rules import Catalogue, create_finding_table
-from kpr.checks.view_tables import view_json, view_tables
+from kpr.checks.register_view import register_view
+from kpr.checks.view_tables import view_json
 from kpr.errors import BadSettings
 from kpr.messages.shape import iplos_shape
 from kpr.national_id import check_national_id
@@ -93,23 +91,20 @@ def _iplos(opener: Opener, form: Format, years: Years) -> Contents:
         year.data_year,
         period,
         _number(header.get("iiLopenr")),
-        work.count("person"),
+        work.count("person"),  # before the register deletes any of them
         view=_view(work, year),
     )
 
 
 def _view(work: WorkRows, year: Year) -> str:
     """The register's checks, its deletions, and the tables of what it keeps."""
-    create_finding_table(work)
-    run_register_checks(work, year, Catalogue(register_rules(year)))
-    kept = predict(work)
-    tables = view_json(view_tables(work, year, kept_only=True))
+    view = register_view(work, year)
     told = {
-        "persons_kept": kept.persons_kept,
-        "persons_sent": kept.persons,
-        "message_deleted": kept.message_deleted,
+        "persons_kept": view.kept.persons_kept,
+        "persons_sent": view.kept.persons,
+        "message_deleted": view.kept.message_deleted,
     }
-    return json.dumps(tables | told)
+    return json.dumps(view_json(view.tables) | told)
 
 
 def _year(years: Years, first_day: str, form: Format) -> Year:

@@ -1,0 +1,190 @@
+"""The mirror of a whole played submission, and the third verdict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from place import Place
+
+from kpr.errors import BadInput, BadMessage, Locked
+from kpr.mirror.compare import Agreement
+from kpr.registry.register import Register
+from kpr.registry.serve import answer
+from kpr.registry.settings import load_register_settings
+from kpr.steps.extract import kept_rows
+from kpr.steps.mirror import explain_row, give, mirror, sign
+
+
+def register_view_of(place: Place) -> dict[str, Any]:
+    """What the stand-in register shows of the municipality."""
+    register = Register(load_register_settings(place.folder / "register" / "register.yaml"))
+    try:
+        status, _, body = answer(register, "/view/1103/2020.json")
+        assert status == 200
+        view: dict[str, Any] = json.loads(body)
+        return view
+    finally:
+        register.close()
+
+
+def as_pasted(view: dict[str, Any]) -> str:
+    """The page as a browser copies it: cells by tabs, lines by line breaks."""
+    shown = view
+    lines = [
+        "Registerets visning: kommune 1103, 2020",
+        "Brukere per tjenestetype",
+        "Type\tTjeneste\t\tI år\tI fjor\tEndring",
+    ]
+
+    def count(change: dict[str, Any]) -> str:
+        return "<5" if change["hidden"] else f"{change['now']:,}".replace(",", "\u00a0")
+
+    lines += [f"{each['code']}\t{each['text_nb']}\t\t{count(each['change'])}\t–\t–" for each in shown["services"]]
+    lines.append(f"\tBrukere i alt\t\t{count(shown['persons'])}\t–\t–")
+    for title, group in (("Langtidsopphold", shown["long_term_stay"]), ("Hjemmeboende", shown["home_dwelling"])):
+        size = "<5" if group["hidden"] else group["persons"]
+        lines += [title, f"{size} personer per 31.12. Andel som er kartlagt:"]
+        for share in group["shares"]:
+            said = "–" if share["percent"] is None else f"{share['percent']:.1f} %".replace(".", ",")
+            lines.append(f"{share['text_nb']}\t\t{said}")
+    return "\n".join(lines)
+
+
+@pytest.fixture
+def accepted(tmp_path: Path) -> Place:
+    """A municipality whose submission was accepted; some of its persons will be deleted by the register."""
+    place = Place(tmp_path, persons=60)
+    place.extract()
+    place.report()
+    place.later(hours=1)
+    place.exchange()
+    place.later(hours=30)
+    place.exchange()
+    assert place.status().state == "ACCEPTED"
+    return place
+
+
+def test_the_registers_page_agrees_with_the_mirror(accepted: Place) -> None:
+    """What the register shows of the very bytes is the same as what we count of them, small counts and all."""
+    with accepted.open() as place:
+        given = give(place, as_pasted(register_view_of(accepted)).encode(), by="fagansvarlig")
+        seen = mirror(place)
+    assert given.left_out == 1
+    assert {line.agreement for line in seen.document.compared} <= {Agreement.EQUAL, Agreement.SMALL}
+    assert {line.agreement for line in seen.document.compared if line.row.name == "T1.personer"} == {Agreement.EQUAL}
+    assert len(given.numbers) == len(seen.document.rows)
+
+
+def test_the_page_itself_shows_these_rows(accepted: Place) -> None:
+    """Every text that the paste is understood by stands on the register's page."""
+    register = Register(load_register_settings(accepted.folder / "register" / "register.yaml"))
+    try:
+        page = answer(register, "/view/1103/2020")[2].decode()
+    finally:
+        register.close()
+    with accepted.open() as place:
+        rows = mirror(place).document.rows
+    assert [row.text for row in rows if row.text not in page] == []
+
+
+def test_the_mirror_counts_what_the_register_keeps(tmp_path: Path) -> None:
+    """Persons whom the register deletes without a word are in none of our rows, and in none of the view's."""
+    place = Place(tmp_path, persons=30)
+    with place.settings.open("a", encoding="utf-8") as settings:
+        settings.write("rules: {R-peKjonn-K: warn}\n")
+    place.extract(unknown_sex=3)
+    place.report()
+    place.later(hours=1)
+    place.exchange()
+    with place.open() as opened:
+        give(opened, as_pasted(register_view_of(place)).encode(), by="fagansvarlig")
+        seen = mirror(opened).document
+    assert (seen.persons_sent, seen.persons_kept) == (30, 27)
+    assert {line.agreement for line in seen.compared} <= {Agreement.EQUAL, Agreement.SMALL}
+
+
+def test_only_a_signature_makes_it_right(accepted: Place) -> None:
+    """Accepted is not right; an agreeing view is not right either; the signature is, once, and nothing changes after."""
+    with accepted.open() as place:
+        with pytest.raises(Locked, match="ikke gitt ennå"):
+            sign(place, by="leder")
+        give(place, as_pasted(register_view_of(accepted)).encode(), by="fagansvarlig")
+    assert not accepted.status().verdict.right
+    with accepted.open() as place:
+        sign(place, by="leder", why="holdt opp mot visningen")
+    assert accepted.status().verdict.right
+    with accepted.open() as place:
+        assert mirror(place).signed is not None
+        with pytest.raises(Locked, match="alt meldt riktig"):
+            sign(place, by="leder")
+        with pytest.raises(Locked, match="endres ikke"):
+            give(place, b"T1.6=1", by="fagansvarlig")
+
+
+def test_a_difference_must_be_explained_before_the_signature(accepted: Place) -> None:
+    """A row that differs stands in the way, by its name, until somebody says why."""
+    pasted = as_pasted(register_view_of(accepted)).splitlines()
+    whole = next(line for line in pasted if "Brukere i alt" in line)
+    spoilt = "\n".join(pasted).replace(whole, "\tBrukere i alt\t\t777\t–\t–")
+    with accepted.open() as place:
+        give(place, spoilt.encode(), by="fagansvarlig")
+        with pytest.raises(Locked, match=r"T1\.personer"):
+            sign(place, by="leder")
+        with pytest.raises(BadInput, match="Ingen slik rad"):
+            explain_row(place, "T1.99", why="x", by="leder")
+        with pytest.raises(BadInput, match="fødselsnummer"):
+            explain_row(place, "T1.personer", why="se 41815512345", by="leder")
+        seen = explain_row(place, "t1.personer", why="visningen er fra i går", by="leder")
+        assert not seen.document.unsettled
+        sign(place, by="leder")
+    assert accepted.status().verdict.right
+
+
+def test_a_row_that_is_missing_is_told_by_its_name(accepted: Place) -> None:
+    """One service left out of the paste waits for a number; «the rest is nought» is said, never assumed."""
+    lines = as_pasted(register_view_of(accepted)).splitlines()
+    gone = next(line for line in lines if line.startswith("6\t"))
+    with accepted.open() as place:
+        give(place, "\n".join(line for line in lines if line != gone).encode(), by="fagansvarlig")
+        assert [line.row.name for line in mirror(place).document.unsettled] == ["T1.6"]
+        give(place, f"T1.6={gone.split(chr(9))[3]}".encode(), by="fagansvarlig")
+        assert not mirror(place).document.unsettled
+
+
+def test_the_rest_can_be_said_to_be_nought(accepted: Place) -> None:
+    """With that word the rows that were not given count as nought in the view, and differ where we count more."""
+    with accepted.open() as place:
+        give(place, b"T1.6=1", by="fagansvarlig", rest_is_zero=True)
+        seen = mirror(place)
+    assert Agreement.NOT_GIVEN not in {line.agreement for line in seen.document.compared if line.row.table == "T1"}
+    assert "T1.personer" in {line.row.name for line in seen.document.unsettled}
+
+
+def test_a_changed_message_is_not_counted(accepted: Place) -> None:
+    """When the kept bytes are not those that were built, there is no mirror of them."""
+    with accepted.open() as place:
+        latest = place.store.latest()
+        assert latest is not None
+        (message,) = (each for each in place.store.messages(latest.id) if each.kind == "IPLOS")
+        whole = place.vault.get(message.content_name, latest.wrapped_key)
+        place.vault.put(message.content_name, latest.wrapped_key, whole + b"\n<!-- -->")
+        with pytest.raises(BadMessage, match="not the one that was built"):
+            mirror(place)
+
+
+def test_the_document_holds_no_person(accepted: Place) -> None:
+    """What is kept of the comparison is counts and the acts of people, and no key or number of a person."""
+    with accepted.open() as place:
+        give(place, as_pasted(register_view_of(accepted)).encode(), by="fagansvarlig")
+        raw = place.kept.read(mirror(place).kept)
+        latest = place.store.latest()
+        assert latest is not None
+        rows = kept_rows(place, latest)
+        people = {value for (value,) in rows.select("ident", ("fid",)) if value}
+    text = raw.decode()
+    assert people
+    assert not [value for value in people if value in text]
+    assert json.loads(text)["data_year"] == 2020
