@@ -32,14 +32,15 @@ class Rule:
     source: str
     basis: str
     mode: Mode
+    asks_reason: bool = False
 
 
 class Catalogue:
     """Rules by id, with the modes that the settings give them.
 
-    A rule blocks when it is FATAL or ERROR and its mode is ``block``. A rule that is only watched is told as an INFO
-    count. What the register would delete can be watched or shown instead of blocking, but never called less than it
-    is: the severity stays, and the places are told.
+    A rule blocks when it is FATAL or ERROR, or asks for a reason, and its mode is ``block``. A rule that is only
+    watched is told as an INFO count. What the register would delete can be watched or shown instead of blocking, but
+    never called less than it is: the severity stays, and the places are told.
     """
 
     def __init__(self, rules: Iterable[Rule], modes: Mapping[str, Mode] | None = None) -> None:
@@ -51,6 +52,9 @@ class Catalogue:
 
     def __getitem__(self, rule_id: str) -> Rule:
         return self._rules[rule_id]
+
+    def __contains__(self, rule_id: object) -> bool:
+        return rule_id in self._rules
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self._rules.values())
@@ -65,7 +69,8 @@ class Catalogue:
 
     def blocks(self, rule: Rule) -> bool:
         """Whether a finding of this rule stops a submission."""
-        return rule.severity in (Severity.FATAL, Severity.ERROR) and self.mode(rule) is Mode.BLOCK
+        stops = rule.severity in (Severity.FATAL, Severity.ERROR) or rule.asks_reason
+        return stops and self.mode(rule) is Mode.BLOCK
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,22 @@ from typing import Annotated
 import typer
 
 from kpr import __version__
-from kpr.cli import alarms, approve, demo, deploy, extracts, feedback, fleet, purge, rehearse, season, setup
+from kpr.cli import (
+    alarms,
+    approve,
+    demo,
+    deploy,
+    extracts,
+    feedback,
+    fleet,
+    mirror,
+    officer,
+    plausibility,
+    purge,
+    rehearse,
+    season,
+    setup,
+)
 from kpr.cli.output import tell_error
 from kpr.errors import KprError
 from kpr.log import configure_logs
@@ -24,7 +39,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Kommunens årlige IPLOS-rapport til KPR: uttrekk, kontroll, sending, svar, rettelse.",
 )
-for part in (setup, extracts, approve, season, feedback, purge, fleet, alarms, deploy, rehearse, demo):
+for part in (
+    setup,
+    extracts,
+    plausibility,
+    approve,
+    season,
+    feedback,
+    mirror,
+    officer,
+    purge,
+    fleet,
+    alarms,
+    deploy,
+    rehearse,
+    demo,
+):
     part.register(app)
 
 

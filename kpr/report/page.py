@@ -9,8 +9,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from kpr.calendar import OSLO
-from kpr.checks.finding import Finding, Owner, Severity
+from kpr.checks.finding import Finding
 from kpr.checks.rules import findings
+from kpr.report.words import OWNERS, SEVERITIES
 from kpr.steps.check import Checked
 from kpr.steps.status import Status
 from kpr.years import Year
@@ -18,17 +19,6 @@ from kpr.years import Year
 #: Places shown per rule; the count is always whole.
 PLACES = 50
 
-_SEVERITIES = {
-    Severity.FATAL: "stanser alt",
-    Severity.ERROR: "feil",
-    Severity.WARNING: "advarsel",
-    Severity.INFO: "til orientering",
-}
-OWNERS = {
-    Owner.UNIT: "enheten som registrerte",
-    Owner.EXTRACT: "leverandørens uttrekk",
-    Owner.CODE: "kodetabellen",
-}
 _pages = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape(["html"]))
 
 
@@ -65,7 +55,7 @@ def status_page(status: Status, title: str, made: str) -> str:
 
 
 def _render(**values: Any) -> str:
-    severities = {severity.value: text for severity, text in _SEVERITIES.items()}
+    severities = {severity.value: text.nb for severity, text in SEVERITIES.items()}
     return _pages.get_template("page.html").render(severities=severities, **values)
 
 
@@ -85,7 +75,7 @@ def _rules(checked: Checked) -> list[dict[str, Any]]:
                 "blocks": count.blocks,
                 "wrong": rule.wrong.nb,
                 "remedy": rule.remedy.nb,
-                "owner": OWNERS[rule.owner],
+                "owner": OWNERS[rule.owner].nb,
                 "count": count.count,
                 "places": list(place_texts(places)),
             }

@@ -67,6 +67,12 @@ class Attempts:
         with self.store.transaction() as session:
             return self._latest(session, message_id)
 
+    def of_message(self, message_id: str) -> list[Attempt]:
+        """Every attempt for a message, oldest first."""
+        with self.store.transaction() as session:
+            wanted = select(Attempt).where(Attempt.message_ref == message_id).order_by(col(Attempt.number))
+            return list(session.exec(wanted).all())
+
     def _latest(self, session: Session, message_id: str) -> Attempt | None:
         wanted = select(Attempt).where(Attempt.message_ref == message_id).order_by(col(Attempt.number).desc())
         return session.exec(wanted).first()

@@ -1,0 +1,228 @@
+"""Gather what the officer's page shows: one check over the kept rows, and what the store knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from kpr import __version__
+from kpr.calendar import last_safe_send
+from kpr.checks.finding import Fate, Text
+from kpr.checks.rules import findings
+from kpr.errors import BadInput, Locked
+from kpr.mirror.document import read_document
+from kpr.plausibility.figures import Figures, read_figures
+from kpr.progress import Progress, silent
+from kpr.report.officer import (
+    Bar,
+    DateShown,
+    Found,
+    Moment,
+    OfficerReport,
+    RuleShown,
+    SentMessage,
+    SwingShown,
+    Trip,
+    ViewShown,
+)
+from kpr.report.officer_page import officer_page
+from kpr.report.units import prepare_units
+from kpr.report.words import MILESTONES
+from kpr.report.work_list import entries
+from kpr.steps.check import Checked, run_check
+from kpr.steps.extract import kept_rows
+from kpr.steps.last_year import last_year, read_kept
+from kpr.steps.plausibility import look
+from kpr.steps.status import Status, status
+from kpr.steps.workplace import Workplace
+from kpr.store import KeptKind, Submission
+
+#: Places shown per rule; the count is always whole, and the work list has all.
+PLACES = 50
+
+
+def write_page(place: Workplace, *, version: int | None = None, progress: Progress = silent) -> str:
+    """The officer's page of a version (the newest), as HTML. BadInput when there is no such version."""
+    submission = _version(place, version)
+    checked = check_again(place, submission, progress)
+    now = status(place)
+    return officer_page(_report(place, submission, checked, now))
+
+
+def _version(place: Workplace, version: int | None) -> Submission | None:
+    if version is None:
+        return place.store.latest()
+    for submission in place.store.submissions():
+        if submission.version == version:
+            return submission
+    raise BadInput("Det finnes ingen slik versjon.", place="--version", remedy="«kpr status» viser versjonene.")
+
+
+def check_again(place: Workplace, submission: Submission | None, progress: Progress) -> Checked | None:
+    """The findings of the kept rows; None when nothing was extracted, or when the content has been purged."""
+    if submission is None or not submission.extract_sha256:
+        return None
+    with suppress(Locked):
+        work = kept_rows(place, submission)
+        return Checked(run_check(place, work, submission, progress=progress), work)
+    return None
+
+
+def _report(place: Workplace, submission: Submission | None, checked: Checked | None, now: Status) -> OfficerReport:
+    settings, known = place.settings, last_year(place)
+    return OfficerReport(
+        municipality=settings.municipality.number,
+        name=settings.municipality.name,
+        data_year=settings.data_year,
+        version=submission.version if submission else 0,
+        made_at=place.clock(),
+        program=f"kpr {__version__}",
+        now=now.next_act,
+        do=now.do,
+        verdict=now.verdict,
+        dates=tuple(_dates(place)),
+        moments=tuple(
+            Moment(line.at, line.text, "" if line.who in _MACHINES else line.who, line.why, _side(line.text, line.who))
+            for line in now.timeline
+        ),
+        found=_found(checked) if checked else None,
+        bars=tuple(_bars(place, _figures(place, submission, checked), known.figures)),
+        compared_with=known.source,
+        swings=tuple(_swings(place, submission)),
+        view=_view(place, submission),
+        sent=tuple(_sent(place, submission)) if submission else (),
+        approved_by=(submission.approved_by or "") if submission else "",
+        approval_reason=(submission.approval_reason or "") if submission else "",
+        ident_leg=submission.ident_leg.value if submission else "",
+        assumed=tuple((name, str(value.value)) for name, value in place.year.assumed()),
+    )
+
+
+_MACHINES = ("kpr", "register", "clock")
+
+
+def _side(text: Text, who: str) -> str:
+    """For the picture: what went out, what came in, what a person did."""
+    if who == "register" or text.en.startswith(
+        ("Positive receipt", "Partly", "Negative receipt", "The ident feedback")
+    ):
+        return "in"
+    if text.en.endswith(("was delivered.", "was handed over; its acknowledgment is awaited.")):
+        return "out"
+    return "person" if who not in _MACHINES else ""
+
+
+def _dates(place: Workplace) -> Iterator[DateShown]:
+    for milestone in place.year.milestones:
+        safe = last_safe_send(milestone, place.year.ack_hours.value) if milestone.is_deadline else None
+        text = MILESTONES.get(milestone.id, Text(milestone.id, milestone.id))
+        yield DateShown(milestone.id, text, milestone.date, milestone.mark.value, milestone.is_deadline, safe)
+
+
+def _found(checked: Checked) -> Found:
+    result = checked.result
+    prepare_units(checked.work)
+    return Found(
+        result.sentence,
+        result.prediction.persons,
+        result.prediction.persons_kept,
+        tuple(_rules(checked)),
+        tuple(result.facts),
+    )
+
+
+def _rules(checked: Checked) -> Iterator[RuleShown]:
+    for count in checked.result.counts:
+        rule = checked.result.catalogue[count.rule]
+        first = list(findings(checked.work, checked.result.catalogue, rule=count.rule, limit=1))
+        yield RuleShown(
+            count.rule,
+            count.severity,
+            rule.owner,
+            first[0].fate if first else Fate.NONE,
+            count.blocks,
+            rule.wrong,
+            rule.remedy,
+            count.count,
+            count.persons,
+            tuple(_places(checked, count.rule)),
+        )
+
+
+def _places(checked: Checked, rule: str) -> Iterator[Text]:
+    for entry in entries(checked.work, checked.result.catalogue, rule=rule, limit=PLACES):
+        parts = [(f"enhet {entry.unit}", f"unit {entry.unit}")] if entry.unit else []
+        parts += [(f"person {entry.person}",) * 2] if entry.person else []
+        parts += [(entry.table,) * 2] if entry.table else []
+        parts += [(f"rad {entry.row}", f"row {entry.row}")] if entry.row else []
+        parts += [(entry.element,) * 2] if entry.element else []
+        yield Text(", ".join(part[0] for part in parts), ", ".join(part[1] for part in parts))
+
+
+def _figures(place: Workplace, submission: Submission | None, checked: Checked | None) -> Figures | None:
+    if checked:
+        return checked.result.figures
+    kept = place.kept.newest(KeptKind.FIGURES, submission.id) if submission else None
+    raw = read_kept(place, kept) if kept else None
+    return read_figures(raw) if raw else None
+
+
+def _bars(place: Workplace, now: Figures | None, before: Figures | None) -> Iterator[Bar]:
+    if now is None:
+        return
+    for code, told in place.year.codes("tjTjenType").items():
+        if (persons := now.lines.get(code)) is not None:
+            yield Bar(code, told.text_nb, persons, before.lines.get(code) if before else None)
+
+
+def _swings(place: Workplace, submission: Submission | None) -> Iterator[SwingShown]:
+    seen = look(place)
+    if submission is None or seen.version != submission.version:
+        return
+    for line in seen.lines:
+        said = line.reason
+        yield SwingShown(
+            line.swing.line,
+            line.text,
+            line.swing.now,
+            line.swing.before,
+            line.swing.asks,
+            said.who if said else "",
+            said.at if said else None,
+            said.why if said else "",
+        )
+
+
+def _view(place: Workplace, submission: Submission | None) -> ViewShown | None:
+    kept = place.kept.newest(KeptKind.VIEW, submission.id) if submission else None
+    raw = read_kept(place, kept) if kept else None
+    if submission is None or raw is None:
+        return None
+    document, signed = read_document(raw), place.judgements.signed_off(submission.id)
+    return ViewShown(
+        document.compared,
+        bool(document.given),
+        len(document.unsettled),
+        signed.who if signed else "",
+        signed.at if signed else None,
+        signed.why if signed else "",
+    )
+
+
+def _sent(place: Workplace, submission: Submission) -> Iterator[SentMessage]:
+    for message in place.store.messages(submission.id):
+        trips = tuple(
+            Trip(each.message_id, each.state.value, each.opened_at, each.tries)
+            for each in place.attempts.of_message(message.id)
+        )
+        yield SentMessage(
+            message.kind.value,
+            message.message_type,
+            message.msg_id,
+            message.generated,
+            message.content_sha256 or "",
+            message.persons,
+            message.receipt_leg.value,
+            message.receipt_codes,
+            trips,
+        )
