@@ -16,6 +16,7 @@ class Wish(StrEnum):
     """The choices, in the officer's own words: what is shown is what is kept."""
 
     LOOK = "Se på nytt"
+    EXPLAIN = "Tallene som svinger, er riktige: dette er grunnen"
     APPROVE = "Godkjenn"
     SEND = "Godkjenn og send nå"
     SEND_APPROVED = "Send det som er godkjent"
@@ -23,6 +24,7 @@ class Wish(StrEnum):
     SEEN_FAULTS = "Jeg har sett e-posten om identmeldingen: den melder feil"
     RESEND_IDENT = "Lås opp: send identmeldingen på nytt"
     RESEND_IPLOS = "Lås opp: send IPLOS-meldingen på nytt"
+    SIGN = "Underskriv: registerets visning stemmer med det som ble sendt"
 
 
 _S, _I, _R, _W = SubmissionState, IdentLeg, ReceiptLeg, Wish
@@ -31,6 +33,7 @@ _SILENT_IDENT = (_I.SENT, _I.OVERDUE, _I.FEEDBACK_UNREAD)
 
 #: Wish -> (states, ident legs, receipt legs) in which it is offered; an empty tuple: any.
 _OFFERED: dict[Wish, tuple[tuple[StrEnum, ...], ...]] = {
+    _W.EXPLAIN: ((_S.BLOCKED,), (), ()),
     _W.APPROVE: ((_S.CHECKED,), (), ()),
     _W.SEND: ((_S.CHECKED,), (), ()),
     _W.SEND_APPROVED: ((_S.APPROVED, _S.SENDING), (), ()),
@@ -38,6 +41,7 @@ _OFFERED: dict[Wish, tuple[tuple[StrEnum, ...], ...]] = {
     _W.SEEN_FAULTS: (_WAITING, _SILENT_IDENT, ()),
     _W.RESEND_IDENT: ((_S.SENDING, _S.AWAITING), _SILENT_IDENT, ()),
     _W.RESEND_IPLOS: ((_S.SENDING, _S.AWAITING), (), (_R.NONE, _R.OVERDUE)),
+    _W.SIGN: ((_S.ACCEPTED,), (_I.FEEDBACK_OK,), ()),
 }
 
 

@@ -13,6 +13,7 @@ from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState
 from kpr.errors import BadInput, KprError, Locked
 from kpr.steps.answer import carry_out, extract_mark
 from kpr.steps.approve import send_only_approved
+from kpr.steps.last_year import give_last_year
 from kpr.steps.prepare import prepare_daily
 from kpr.store import MessageKind
 from kpr.wishes import Answer, Wish, offered
@@ -53,9 +54,10 @@ def test_an_approval_is_offered_for_what_was_checked_only() -> None:
 
 
 def test_nothing_can_be_sent_again_once_it_is_accepted() -> None:
-    """An accepted version offers nothing but looking."""
+    """An accepted version offers looking, and signing when nothing speaks against it."""
     for ident in IdentLeg:
-        assert offered(SubmissionState.ACCEPTED, ident, ReceiptLeg.POSITIVE) == (Wish.LOOK,)
+        found = offered(SubmissionState.ACCEPTED, ident, ReceiptLeg.POSITIVE)
+        assert found == ((Wish.LOOK, Wish.SIGN) if ident is IdentLeg.FEEDBACK_OK else (Wish.LOOK,))
 
 
 def test_the_form_approves_and_sends(made: Place) -> None:
@@ -182,3 +184,31 @@ def test_the_daily_dry_run_touches_nothing_that_was_sent(made: Place) -> None:
         assert found.persons == made.persons
         assert len(place.store.events()) == events
         assert place.store.message(place.store.submissions()[-1].id, MessageKind.IPLOS).msg_id
+
+
+def test_the_form_takes_the_reason_for_what_swings(made: Place) -> None:
+    """One reason for every number that waits for one; the next look is not stopped by them, and it is kept with name."""
+    with made.open() as place:
+        give_last_year(place, b"6;220\n15;90\n", by="fagansvarlig")
+        prepare_daily(place)
+        latest = place.store.latest()
+        assert latest is not None
+        assert latest.state is SubmissionState.BLOCKED
+    with pytest.raises(BadInput, match="mangler"):
+        ask(made, Wish.EXPLAIN)
+    assert "2 linjer" in ask(made, Wish.EXPLAIN, reason="alarmene er flyttet til et annet system")
+    with made.open() as place:
+        prepare_daily(place)
+        latest = place.store.latest()
+        assert latest is not None
+        assert latest.state is SubmissionState.CHECKED
+        assert {each.who for each in place.judgements.reasons(latest.id)} == {"rolle A"}
+
+
+def test_the_form_signs_only_what_was_compared(made: Place) -> None:
+    """Without the view's numbers the form says where to give them, and nothing becomes right."""
+    made.report()
+    made.exchange()
+    with pytest.raises(Locked, match="kpr view give"):
+        ask(made, Wish.SIGN)
+    assert not made.status().verdict.right

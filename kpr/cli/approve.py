@@ -10,7 +10,7 @@ from kpr.cli.output import out, progress_bar
 from kpr.cli.season import By, Reason, Second, Settings, tell
 from kpr.cli.setup import Json
 from kpr.errors import Blocked
-from kpr.steps.answer import refuse_ids
+from kpr.free_text import refuse_ids
 from kpr.steps.approve import approve_extract
 from kpr.steps.check import Checked, check_submission
 from kpr.steps.extract import open_submission, take_extract

@@ -12,8 +12,8 @@ from kpr.cli.output import out, print_json
 from kpr.cli.season import By, Second, Settings
 from kpr.cli.setup import Json
 from kpr.errors import Locked
+from kpr.free_text import refuse_ids
 from kpr.guard import Approval
-from kpr.steps.answer import refuse_ids
 from kpr.steps.purge import Outlook, outlook
 from kpr.steps.purge import purge as run_purge
 from kpr.steps.workplace import Workplace, approval, open_workplace

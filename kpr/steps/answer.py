@@ -10,9 +10,11 @@ from collections.abc import Callable
 
 from kpr.conversation import ReceiptLeg, SubmissionState
 from kpr.errors import BadInput, Locked
-from kpr.log import blot
+from kpr.free_text import refuse_ids
 from kpr.steps.approve import approve_extract, send_only_approved
 from kpr.steps.mails import seen
+from kpr.steps.mirror import sign
+from kpr.steps.plausibility import explain, look
 from kpr.steps.send import resend
 from kpr.steps.workplace import Workplace, approval
 from kpr.store import MessageKind, Submission
@@ -57,12 +59,19 @@ def _was_cut_off(place: Workplace, answer: Answer) -> bool:
     return (latest.approved_by, extract_mark(latest)) == (answer.by, answer.extract)
 
 
-def refuse_ids(text: str, place: str) -> None:
-    """BadInput when free text holds something that looks like a national id; nothing of it is shown."""
-    if blot(text) != text:
-        raise BadInput(
-            "Teksten inneholder noe som ligner et fødselsnummer.", place=place, remedy="Skriv det uten å nevne noen."
-        )
+def _explain(place: Workplace, answer: Answer) -> str:
+    """One reason for every line that waits for one, as the form shows them; line by line is «kpr swings explain»."""
+    waiting = [line.swing.line for line in look(place).lines if line.waits]
+    if not waiting:
+        return "Ingen tall venter på en grunn. Det er noe annet som stanser: se på funnene."
+    for line in waiting:
+        explain(place, line, why=answer.reason, by=answer.by)
+    return f"Grunnen er skrevet ned for {len(waiting)} linjer. Uttrekket kontrolleres på nytt."
+
+
+def _sign(place: Workplace, answer: Answer) -> str:
+    sign(place, by=answer.by, why=answer.reason)
+    return "Meldt riktig: registerets visning stemmer med det som ble sendt. Gjør ingenting nå."
 
 
 def _approve(place: Workplace, answer: Answer) -> str:
@@ -103,6 +112,7 @@ def _demand(place: Workplace) -> Submission:
 
 
 _ACTS: dict[Wish, Callable[[Workplace, Answer], str]] = {
+    Wish.EXPLAIN: _explain,
     Wish.APPROVE: _approve,
     Wish.SEND: _send_now,
     Wish.SEND_APPROVED: _send,
@@ -110,4 +120,5 @@ _ACTS: dict[Wish, Callable[[Workplace, Answer], str]] = {
     Wish.SEEN_FAULTS: _seen,
     Wish.RESEND_IDENT: _resend,
     Wish.RESEND_IPLOS: _resend,
+    Wish.SIGN: _sign,
 }

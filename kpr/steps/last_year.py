@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from kpr.calendar import OSLO
 from kpr.checks.finding import Text
 from kpr.errors import KprError
+from kpr.free_text import refuse_ids
 from kpr.log import get_log
 from kpr.plausibility.figures import Figures, figures_json, figures_of_lines, read_figures
 from kpr.plausibility.last_year_table import LastYearTable, read_last_year_table
 from kpr.plausibility.units import numbers_in
-from kpr.steps.answer import refuse_ids
 from kpr.steps.workplace import Workplace
 from kpr.store import Kept, KeptKind
 from kpr.store.year_before import accepted_figures

@@ -13,12 +13,12 @@ from typing import IO, BinaryIO, cast
 from kpr.checks.register_view import register_view
 from kpr.conversation import SubmissionState
 from kpr.errors import BadInput, BadMessage, Locked
+from kpr.free_text import refuse_ids
 from kpr.mirror.compare import Explanation, Given
 from kpr.mirror.document import ViewDocument, document_json, read_document, view_document
 from kpr.mirror.pasted import GivenView, read_view
 from kpr.sources.work_rows import load
 from kpr.sources.xml_files import XmlSource
-from kpr.steps.answer import refuse_ids
 from kpr.steps.last_year import last_year
 from kpr.steps.workplace import Workplace
 from kpr.store import Kept, KeptKind, Message, MessageKind, SignOff, Submission

@@ -12,11 +12,11 @@ from typing import Any
 
 from kpr.checks.finding import Text
 from kpr.errors import BadInput, Locked
+from kpr.free_text import refuse_ids
 from kpr.plausibility.drift import keys_json, read_keys, services_per_person
 from kpr.plausibility.figures import Figures, Part, figures_json, read_figures
 from kpr.plausibility.swings import Limits, Swing, line_name, line_text, swings
 from kpr.sources.work_rows import WorkRows
-from kpr.steps.answer import refuse_ids
 from kpr.steps.extract import is_fixed
 from kpr.steps.last_year import LastYear, last_year, read_kept
 from kpr.steps.workplace import Workplace
