@@ -143,6 +143,17 @@ class Plausibility(_Part):
     refusal_percent: int = Field(default=50, ge=0)
 
 
+class Pages(_Part):
+    """Where the officer's page of each municipality is kept up to date, and the address under which people reach it.
+
+    Without a folder no page is written. The page holds local keys and counts: whatever serves the folder must ask who
+    they are (docs/report.md).
+    """
+
+    folder: Path | None = None
+    url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
+
+
 class Retention(_Part):
     """How many days after the absolute last date each kind of document is kept (assumed: no source has numbers).
 
@@ -195,6 +206,7 @@ class Settings(BaseSettings):
     rules: dict[str, Mode] = {}
     plausibility: Plausibility = Plausibility()
     people: People = People()
+    pages: Pages = Pages()
     year_file: Path | None = None
     receipt_refers_back: bool = True
     clock_file: Path | None = None

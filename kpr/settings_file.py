@@ -30,6 +30,7 @@ _PATHS = {
     "mailbox": ("folder", *_SERVER),
     "mailbox imap": _SERVER,
     "source": ("iplos", "ident", "folder", "queries"),
+    "pages": ("folder",),
 }
 _PATH_DEFAULTS: dict[str, dict[str, str]] = {
     "vault": {"folder": "vault", "key_file": "keys/municipality.key"},
@@ -65,7 +66,7 @@ def _passwords(part: object, place: str) -> Iterator[str]:
 def resolve_paths(raw: dict[str, Any], base: Path) -> dict[str, Any]:
     """The same settings with paths that count from ``base``, and with the defaults that have one."""
     settings = dict(raw)
-    for part in ("keys", "trust", "vault", "transport", "mailbox", "source"):
+    for part in ("keys", "trust", "vault", "transport", "mailbox", "source", "pages"):
         said = settings.get(part) or {}
         if isinstance(said, dict) and (part in settings or part in _PATH_DEFAULTS):
             settings[part] = _resolved(_with_defaults(_PATH_DEFAULTS.get(part, {}), said), part, base)

@@ -22,7 +22,7 @@ from kpr.steps.workplace import approval, open_workplace
 from tasks.guarded import guarded
 from tasks.happened import newest_event, tell_alarm, tell_events
 from tasks.place import installation
-from tasks.show import show_status
+from tasks.show import show_page, show_status
 
 
 def _is_transport_fault(_task: Any, _run: Any, state: Any) -> bool:
@@ -79,6 +79,7 @@ def send_approved(settings_file: str, label: str, by: str = "", second: str = ""
         before = newest_event(place)
         submission = send_only_approved(place, approval(by, second or None, reason or None))
         tell_events(place, before)
+        show_page(place)
         return submission
 
 
@@ -98,6 +99,7 @@ def collect(settings_file: str, label: str) -> dict[str, int]:
         came = collecting.collect(place).counts()
         if tell_events(place, before) != before:
             show_status(place, status(place))
+            show_page(place)
         return came
 
 

@@ -16,7 +16,7 @@ from kpr.steps.status import status
 from kpr.steps.workplace import open_workplace
 from tasks.guarded import guarded
 from tasks.happened import newest_event, tell_events
-from tasks.show import progress_artifact, show_findings, show_status
+from tasks.show import progress_artifact, show_findings, show_page, show_status
 
 
 @task(task_run_name="open submission", persist_result=False)
@@ -73,4 +73,5 @@ def prepare(settings_file: str, label: str) -> dict[str, int | bool]:
         show_findings(place, found.result)
         tell_events(place, before)
         show_status(place, status(place))
+        show_page(place, found.checked if found.submission else None)
         return {"persons": found.persons, "blocked": found.result.blocked}

@@ -11,6 +11,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from prefect.artifacts import (
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -19,6 +20,8 @@ from prefect.artifacts import (
 
 from kpr.calendar import OSLO
 from kpr.checks.run import CheckResult
+from kpr.steps.check import Checked
+from kpr.steps.pages import keep_page, page_address
 from kpr.steps.status import Status
 from kpr.steps.workplace import Workplace
 
@@ -78,7 +81,29 @@ def timeline_text(place: Workplace, now: Status) -> str:
         f"- {line.at.astimezone(OSLO):%d.%m.%Y %H.%M} · versjon {line.version} · {line.text.nb}"
         for line in now.timeline
     ]
-    return "\n".join([*lines, "", f"[Funnene](/artifacts/key/findings-{place.label})"])
+    return "\n".join([*lines, "", links(place)])
+
+
+def show_page(place: Workplace, checked: Checked | None = None) -> None:
+    """Keep the officer's page up to date and link to it, where the settings name a folder and an address for it.
+
+    The page itself never goes into Prefect: it holds local keys.
+    """
+    if address := keep_page(place, checked):
+        name = place.settings.municipality
+        create_link_artifact(
+            link=address,
+            link_text=f"{name.number} {name.name} · {place.settings.data_year}",
+            key=f"page-{place.label}",
+            description="Alt om innsendingen på én side",
+        )
+
+
+def links(place: Workplace) -> str:
+    """The officer's page where there is one, the findings and the timeline, for texts in the UI."""
+    page = [f"[Siden om innsendingen]({address})"] if (address := page_address(place)) else []
+    table, text = (f"/artifacts/key/{kind}-{place.label}" for kind in ("findings", "timeline"))
+    return " · ".join([*page, f"[Funnene]({table})", f"[Tidslinjen]({text})"])
 
 
 def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:

@@ -17,7 +17,7 @@ from tasks.forms import answer_form, read_answer
 from tasks.guarded import guarded
 from tasks.happened import newest_event, tell_events
 from tasks.place import call_this_run, tags_of
-from tasks.show import show_status
+from tasks.show import links, show_page, show_status
 from tasks.waiting import answers, forget_answers, open_thread, wait_for_person
 
 DEPLOYMENT = "annual cycle/annual-cycle"
@@ -34,6 +34,7 @@ def carry_out_answers(settings_file: str, label: str) -> str:
         before = newest_event(place)
         said = [_carry_out(place, values) for values in given]
         tell_events(place, before)
+        show_page(place)
     forget_answers()
     return " ".join(said)
 
@@ -111,8 +112,7 @@ def _is_over(place: Workplace, now: Status) -> bool:
 def _form(place: Workplace, now: Status, said: str) -> type[RunInput]:
     description = "\n\n".join(filter(None, (said, f"**Nå:** {now.next_act.nb}")))
     form = answer_form(wishes(place), extract_mark(place.store.latest()), now.next_act.nb)
-    links = f"[Funnene](/artifacts/key/findings-{place.label}) · [Tidslinjen](/artifacts/key/timeline-{place.label})"
-    return form.with_initial_data(description=f"{description}\n\n{links}")
+    return form.with_initial_data(description=f"{description}\n\n{links(place)}")
 
 
 _WORDS = {

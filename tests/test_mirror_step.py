@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from place import Place
@@ -14,43 +13,20 @@ from kpr.mirror.compare import Agreement
 from kpr.registry.register import Register
 from kpr.registry.serve import answer
 from kpr.registry.settings import load_register_settings
+from kpr.registry.view import view_text
 from kpr.steps.extract import kept_rows
 from kpr.steps.mirror import explain_row, give, mirror, sign
 
 
-def register_view_of(place: Place) -> dict[str, Any]:
-    """What the stand-in register shows of the municipality."""
+def view_text_of(place: Place) -> str:
+    """What somebody copies from the stand-in register's page of the municipality."""
     register = Register(load_register_settings(place.folder / "register" / "register.yaml"))
     try:
-        status, _, body = answer(register, "/view/1103/2020.json")
-        assert status == 200
-        view: dict[str, Any] = json.loads(body)
-        return view
+        view = register.state.latest_view("1103", 2020)
+        assert view is not None
+        return f"Registerets visning: kommune 1103, 2020\n{view_text(view)}"
     finally:
         register.close()
-
-
-def as_pasted(view: dict[str, Any]) -> str:
-    """The page as a browser copies it: cells by tabs, lines by line breaks."""
-    shown = view
-    lines = [
-        "Registerets visning: kommune 1103, 2020",
-        "Brukere per tjenestetype",
-        "Type\tTjeneste\t\tI år\tI fjor\tEndring",
-    ]
-
-    def count(change: dict[str, Any]) -> str:
-        return "<5" if change["hidden"] else f"{change['now']:,}".replace(",", "\u00a0")
-
-    lines += [f"{each['code']}\t{each['text_nb']}\t\t{count(each['change'])}\t–\t–" for each in shown["services"]]
-    lines.append(f"\tBrukere i alt\t\t{count(shown['persons'])}\t–\t–")
-    for title, group in (("Langtidsopphold", shown["long_term_stay"]), ("Hjemmeboende", shown["home_dwelling"])):
-        size = "<5" if group["hidden"] else group["persons"]
-        lines += [title, f"{size} personer per 31.12. Andel som er kartlagt:"]
-        for share in group["shares"]:
-            said = "–" if share["percent"] is None else f"{share['percent']:.1f} %".replace(".", ",")
-            lines.append(f"{share['text_nb']}\t\t{said}")
-    return "\n".join(lines)
 
 
 @pytest.fixture
@@ -70,7 +46,7 @@ def accepted(tmp_path: Path) -> Place:
 def test_the_registers_page_agrees_with_the_mirror(accepted: Place) -> None:
     """What the register shows of the very bytes is the same as what we count of them, small counts and all."""
     with accepted.open() as place:
-        given = give(place, as_pasted(register_view_of(accepted)).encode(), by="fagansvarlig")
+        given = give(place, view_text_of(accepted).encode(), by="fagansvarlig")
         seen = mirror(place)
     assert given.left_out == 1
     assert {line.agreement for line in seen.document.compared} <= {Agreement.EQUAL, Agreement.SMALL}
@@ -100,7 +76,7 @@ def test_the_mirror_counts_what_the_register_keeps(tmp_path: Path) -> None:
     place.later(hours=1)
     place.exchange()
     with place.open() as opened:
-        give(opened, as_pasted(register_view_of(place)).encode(), by="fagansvarlig")
+        give(opened, view_text_of(place).encode(), by="fagansvarlig")
         seen = mirror(opened).document
     assert (seen.persons_sent, seen.persons_kept) == (30, 27)
     assert {line.agreement for line in seen.compared} <= {Agreement.EQUAL, Agreement.SMALL}
@@ -111,7 +87,7 @@ def test_only_a_signature_makes_it_right(accepted: Place) -> None:
     with accepted.open() as place:
         with pytest.raises(Locked, match="ikke gitt ennå"):
             sign(place, by="leder")
-        give(place, as_pasted(register_view_of(accepted)).encode(), by="fagansvarlig")
+        give(place, view_text_of(accepted).encode(), by="fagansvarlig")
     assert not accepted.status().verdict.right
     with accepted.open() as place:
         sign(place, by="leder", why="holdt opp mot visningen")
@@ -126,7 +102,7 @@ def test_only_a_signature_makes_it_right(accepted: Place) -> None:
 
 def test_a_difference_must_be_explained_before_the_signature(accepted: Place) -> None:
     """A row that differs stands in the way, by its name, until somebody says why."""
-    pasted = as_pasted(register_view_of(accepted)).splitlines()
+    pasted = view_text_of(accepted).splitlines()
     whole = next(line for line in pasted if "Brukere i alt" in line)
     spoilt = "\n".join(pasted).replace(whole, "\tBrukere i alt\t\t777\t–\t–")
     with accepted.open() as place:
@@ -145,7 +121,7 @@ def test_a_difference_must_be_explained_before_the_signature(accepted: Place) ->
 
 def test_a_row_that_is_missing_is_told_by_its_name(accepted: Place) -> None:
     """One service left out of the paste waits for a number; «the rest is nought» is said, never assumed."""
-    lines = as_pasted(register_view_of(accepted)).splitlines()
+    lines = view_text_of(accepted).splitlines()
     gone = next(line for line in lines if line.startswith("6\t"))
     with accepted.open() as place:
         give(place, "\n".join(line for line in lines if line != gone).encode(), by="fagansvarlig")
@@ -178,7 +154,7 @@ def test_a_changed_message_is_not_counted(accepted: Place) -> None:
 def test_the_document_holds_no_person(accepted: Place) -> None:
     """What is kept of the comparison is counts and the acts of people, and no key or number of a person."""
     with accepted.open() as place:
-        give(place, as_pasted(register_view_of(accepted)).encode(), by="fagansvarlig")
+        give(place, view_text_of(accepted).encode(), by="fagansvarlig")
         raw = place.kept.read(mirror(place).kept)
         latest = place.store.latest()
         assert latest is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from kpr.cli.output import out, print_json, progress_bar
 from kpr.cli.season import Settings
 from kpr.cli.setup import Json
+from kpr.errors import BadInput
 from kpr.steps.officer import write_page
 from kpr.steps.work_list import write_work_list
 from kpr.steps.workplace import open_workplace
@@ -20,6 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("page")(page)
     app.command("worklist")(worklist)
+    app.command("pages")(pages)
 
 
 def page(
@@ -53,3 +56,22 @@ def worklist(
         return
     out.print(f"Listen er skrevet til {to}. Åpne den i et regneark.", markup=False)
     out.print(f"Nye: {made.new}. Står igjen: {made.remaining}. Rettet siden sist: {made.mended}.")
+
+
+def pages(
+    folder: Annotated[Path, typer.Argument(help="Mappen som innstillingen pages.folder nevner.")],
+    port: Annotated[int, typer.Option(help="Porten på denne maskinen.", min=0, max=65535)] = 8480,
+) -> None:
+    """Vis sidene i en nettleser på denne maskinen (127.0.0.1). Sett innlogging foran hvis andre skal se dem."""
+    from kpr.report.serve import pages_server
+
+    if not folder.is_dir():
+        raise BadInput("Mappen finnes ikke.", place=folder.name, remedy="Gi mappen som pages.folder nevner.")
+    try:
+        server = pages_server(folder, port)
+    except OSError:
+        raise BadInput(f"Porten {port} er i bruk.", place="--port", remedy="Velg en annen.") from None
+    with server:
+        out.print(f"Sidene vises på http://127.0.0.1:{server.server_address[1]}/ – trykk Ctrl-C for å stoppe.")
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()

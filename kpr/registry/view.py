@@ -104,6 +104,23 @@ def view_page(view: dict[str, Any], municipality: str, data_year: int) -> str:
     )
 
 
+def view_text(view: dict[str, Any]) -> str:
+    """The page's tables as a browser copies them: cells by tabs, lines by line breaks."""
+    shown = public_view(view)
+    lines = ["Brukere per tjenestetype", "Type\tTjeneste\t\tI år\tI fjor\tEndring"]
+    lines += [_copied(_service(line["code"], line["text_nb"], line["change"], 0)) for line in view["services"]]
+    lines.append(_copied(_service("", "Brukere i alt", view["persons"], 0)))
+    for title, group in (("Langtidsopphold", shown["long_term_stay"]), ("Hjemmeboende", shown["home_dwelling"])):
+        told = _group(group)
+        lines += [title, f"{told['persons']} personer per 31.12. Andel som er kartlagt:"]
+        lines += [f"{share['text_nb']}\t\t{share['shown']}" for share in told["shares"]]
+    return "\n".join(lines)
+
+
+def _copied(row: dict[str, Any]) -> str:
+    return "\t".join((row["code"], row["text"], "", row["now"], row["before"], row["change"]))
+
+
 def index_page(units: list[tuple[str, int]], waiting: list[tuple[str, int]]) -> str:
     """The list of what there is to look at; ``waiting`` lacks its ident message."""
     return _pages.get_template("index.html").render(units=units, waiting=waiting)

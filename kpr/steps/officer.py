@@ -41,10 +41,15 @@ from kpr.store import KeptKind, Submission
 PLACES = 50
 
 
-def write_page(place: Workplace, *, version: int | None = None, progress: Progress = silent) -> str:
-    """The officer's page of a version (the newest), as HTML. BadInput when there is no such version."""
+def write_page(
+    place: Workplace, *, version: int | None = None, checked: Checked | None = None, progress: Progress = silent
+) -> str:
+    """The officer's page of a version (the newest), as HTML. BadInput when there is no such version.
+
+    ``checked`` is what a check of that version has just found; without it the kept rows are checked again.
+    """
     submission = _version(place, version)
-    checked = check_again(place, submission, progress)
+    checked = checked or check_again(place, submission, progress)
     now = status(place)
     return officer_page(_report(place, submission, checked, now))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from kpr.checks.run import CheckResult
 from kpr.progress import Progress, silent
-from kpr.steps.check import check_submission, run_check
+from kpr.steps.check import Checked, check_submission, run_check
 from kpr.steps.extract import is_fixed, open_submission, read_extract, take_extract
 from kpr.steps.workplace import Workplace
 
@@ -19,9 +19,14 @@ from kpr.steps.workplace import Workplace
 class Prepared:
     """What the dry run found. ``submission`` is the version that may be approved; None when it only looked."""
 
-    result: CheckResult
+    checked: Checked
     persons: int
     submission: str | None
+
+    @property
+    def result(self) -> CheckResult:
+        """What the check says."""
+        return self.checked.result
 
 
 def prepare_daily(place: Workplace, *, progress: Progress = silent) -> Prepared:
@@ -29,7 +34,7 @@ def prepare_daily(place: Workplace, *, progress: Progress = silent) -> Prepared:
     latest = place.store.latest()
     if latest is not None and is_fixed(latest):
         work = read_extract(place)
-        return Prepared(run_check(place, work, progress=progress), work.count("person"), None)
+        return Prepared(Checked(run_check(place, work, progress=progress), work), work.count("person"), None)
     submission = open_submission(place, by="kpr")
     persons = take_extract(place, submission)
-    return Prepared(check_submission(place, submission, progress=progress).result, persons, submission)
+    return Prepared(check_submission(place, submission, progress=progress), persons, submission)
