@@ -164,7 +164,7 @@ def test_accepted_points_on_to_the_view() -> None:
     """Accepted is not right (R9): the sentence says where to look."""
     act = next_act(SubmissionState.ACCEPTED, IdentLeg.FEEDBACK_OK, ReceiptLeg.POSITIVE)
     assert act.do == "nothing"
-    assert "se på registerets visning" in act.text.nb
+    assert "hold registerets visning" in act.text.nb
     signed = next_act(SubmissionState.ACCEPTED, IdentLeg.FEEDBACK_OK, ReceiptLeg.POSITIVE, right=True)
     assert "registerets visning stemmer" in signed.text.nb
 
@@ -179,9 +179,10 @@ def test_faults_after_acceptance_are_for_a_person() -> None:
 def test_only_commands_that_exist_are_named() -> None:
     """Every command in a sentence is one that the program has."""
     names = {command.name or command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
+    names |= {str(group.name) for group in app.registered_groups}
     texts = [next_act(*legs, right=right).text for legs in EVERY for right in (True, False)] + [NOTHING_SENT]
     named = {name for text in texts for name in re.findall(r"kpr (\w+)", f"{text.nb} {text.en}")}
-    assert named == {"report", "correct", "check"}
+    assert named == {"report", "correct", "check", "view"}
     assert named <= names
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,8 +28,11 @@ from kpr.fleet.look import look_at_all, year_of
 from kpr.log import configure_logs
 from kpr.registry.register import Register
 from kpr.registry.settings import load_register_settings
+from kpr.registry.view import view_text
+from kpr.report.serve import pages_server
 from kpr.simulator_fleet import extract_for, make_fleet
 from kpr.steps.answer import extract_mark
+from kpr.steps.mirror import give
 from kpr.steps.workplace import open_workplace
 from kpr.wishes import Wish
 
@@ -135,6 +139,14 @@ class Season:
         self.answers()
         self.run("watch/watch", data_year=2020)
 
+    def comparison(self) -> None:
+        """Oslo's officer gives the view's numbers, and signs in the form that they agree."""
+        shown = self.register.state.latest_view("0301", 2020)
+        with open_workplace(self.fleet.find("0301", 2020).settings_file) as place:
+            give(place, view_text(shown or {}).encode(), by=OFFICER)
+        self.run("watch/watch", data_year=2020)
+        self.answer("0301", Wish.SIGN)
+
     def after(self) -> None:
         """The last date has passed: the threads come to their end, and later everything is made unreadable."""
         self.run("watch/watch", data_year=2020)
@@ -152,6 +164,7 @@ _SCENES: tuple[tuple[str, Callable[[Season], None]], ...] = (
     ("2021-01-07 12:00", Season.first_answers),
     ("2021-01-08 09:00", Season.rejection),
     ("2021-01-09 15:00", Season.last_answers),
+    ("2021-01-13 09:00", Season.comparison),
     ("2021-03-27 08:00", Season.after),
     ("2021-04-26 10:00", Season.purge),
 )
@@ -163,7 +176,12 @@ def run_prefect_demo(folder: Path, *, wait: bool) -> None:
     folder = folder.resolve()
     out.print("Lager tre kommuner og et register, og starter Prefect med én arbeider (et halvt minutt) …")
     fleet = load_installation(make_fleet(folder, NUMBERS, persons=40, plays=PLAYS))
-    with PrefectServer(folder / "prefect") as server, PrefectWorker(server), _talking_to(server, fleet):
+    with (
+        _pages(folder / "sider") as pages,
+        PrefectServer(folder / "prefect") as server,
+        PrefectWorker(server),
+        _talking_to(server, fleet),
+    ):
         _deploy(server, folder, fleet)
         season = Season(folder, fleet)
         for moment, scene in _SCENES:
@@ -176,9 +194,26 @@ def run_prefect_demo(folder: Path, *, wait: bool) -> None:
         out.print(f"  {page}/runs          løpene: én tråd per kommune, og hver henting og sending")
         out.print(f"  {page}/artifacts     tavlen, funnene, tidslinjene")
         out.print(f"  {page}/deployments   planene; «Run» viser skjemaet")
+        out.print(f"  {pages}/             sidene om innsendingene, som løpene lenker til")
         if wait:
             out.print("Trykk Ctrl-C når du er ferdig.")
             _until_interrupted()
+
+
+@contextmanager
+def _pages(folder: Path) -> Iterator[str]:
+    """The officers' pages are kept in a folder and shown on this machine; their address."""
+    folder.mkdir(mode=0o700)
+    with pages_server(folder) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        os.environ.update({"KPR_PAGES__FOLDER": str(folder), "KPR_PAGES__URL": address})
+        try:
+            yield address
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def _deploy(server: PrefectServer, folder: Path, fleet: Installation) -> None:

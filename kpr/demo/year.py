@@ -18,13 +18,16 @@ from kpr.demo.routes import Route, open_route
 from kpr.demo.runner import Flows, Runner, Steps, prepare_prefect
 from kpr.errors import Blocked, KprError, Locked
 from kpr.log import configure_logs
+from kpr.mirror.compare import Agreement
 from kpr.registry.register import Register
 from kpr.registry.settings import load_register_settings
-from kpr.registry.view import view_page
+from kpr.registry.view import view_page, view_text
 from kpr.report.page import findings_page, place_texts, status_page
 from kpr.simulator import NewPlace, make_place
 from kpr.steps.check import Checked, run_check
 from kpr.steps.extract import read_extract
+from kpr.steps.mirror import give, mirror, sign
+from kpr.steps.officer import write_page
 from kpr.steps.status import Status, status
 from kpr.steps.workplace import Workplace, open_workplace
 from kpr.synth import SyntheticMunicipality
@@ -174,6 +177,18 @@ class Demo:
         self.answer()
         self.tell()
 
+    def comparison(self) -> None:
+        """The officer holds the register's view against what was sent, and signs: the third answer."""
+        out.print("  Registerets visning er oppdatert. Den holdes opp mot det som ble sendt:")
+        shown = self.register.state.latest_view("1103", 2020)
+        with open_workplace(self.settings) as place:
+            give(place, view_text(shown or {}).encode(), by=OFFICER)
+            rows = mirror(place).document.compared
+            sign(place, by=OFFICER)
+        small = sum(row.agreement is Agreement.SMALL for row in rows)
+        out.print(f"    {len(rows) - small} rader er like, {small} er for små til å vises. {OFFICER} underskriver.")
+        self.tell()
+
     def milestone(self) -> None:
         """A date passes; nothing is late."""
         late = self.runner.watch(self.settings)
@@ -186,6 +201,8 @@ class Demo:
         now = self._status()
         page = status_page(now, "Eksempel kommune, rapporteringsår 2020", f"Laget {self.now:%d.%m.%Y}.")
         (self.folder / "status.html").write_text(page, encoding="utf-8")
+        with open_workplace(self.settings) as place:
+            (self.folder / "innsending.html").write_text(write_page(place), encoding="utf-8")
         view = self.register.state.latest_view("1103", 2020)
         if view:
             (self.folder / "visning.html").write_text(view_page(view, "1103", 2020), encoding="utf-8")
@@ -201,6 +218,7 @@ _SCENES: tuple[tuple[str, Callable[[Demo], None]], ...] = (
     ("2021-01-08 09:00", Demo.rejection),
     ("2021-01-11 09:30", Demo.correction),
     ("2021-01-11 10:00", Demo.acceptance),
+    ("2021-01-13 08:30", Demo.comparison),
     ("2021-02-10 12:00", Demo.milestone),
     ("2021-03-27 09:00", Demo.milestone),
     ("2021-03-27 09:05", Demo.finish),
@@ -238,8 +256,8 @@ def _play(folder: Path, persons: int, with_prefect: bool, route: Route) -> None:
         raise KprError(f"Demoen endte i {end.state}, ikke i ACCEPTED.")
     out.print("\n[bold green]Året er godtatt.[/] Se på:")
     for name, what in (
-        ("funn.html", "funnene"),
-        ("status.html", "tidslinjen"),
+        ("innsending.html", "alt om innsendingen på én side"),
+        ("funn.html", "funnene i det første uttrekket"),
         ("visning.html", "registerets visning"),
     ):
         out.print(f"  {folder / name}  ({what})")

@@ -26,6 +26,13 @@ _SENTENCES: dict[tuple[str, str], Text] = {
     ("submission", "REJECTED"): Text("Registeret avviste innsendingen.", "The register rejected the submission."),
     ("submission", "WITHDRAWN"): Text("Registeret trakk kvitteringen tilbake.", "The register withdrew its receipt."),
     ("submission", "REPLACED"): Text("Denne versjonen er erstattet av en nyere.", "A newer version replaced this one."),
+    ("swing", "REASON_GIVEN"): Text(
+        "En grunn ble gitt for et tall som svinger.", "A reason was given for a number that swings."
+    ),
+    ("view", "SIGNED_OFF"): Text(
+        "Meldt riktig: registerets visning stemmer med det som ble sendt.",
+        "Signed as right: the register's view agrees with what was sent.",
+    ),
     ("cycle", "PURGED"): Text(
         "Alt innhold er slettet for godt: nøklene er ødelagt.", "All content is gone for good: its keys are destroyed."
     ),
