@@ -197,9 +197,14 @@ class Dispatched:
 _SAME_KIND = {AttemptState.PENDING: Kind.S1, AttemptState.FAILED: Kind.S1, AttemptState.REFUSED: Kind.S2}
 
 
+def same_kind(attempt: AttemptState) -> Kind:
+    """What sending the same again is, by how far its newest attempt came: S1 and S2 are transport, S4 is a decision."""
+    return _SAME_KIND.get(attempt, Kind.S4)
+
+
 def may_send_same(message: Dispatched, now: datetime, approval: Approval, *, ack_hours: int = 96) -> Permission:
     """May the same message, under its own MsgId, go out again? (S1, S2 or S4.)"""
-    kind = _SAME_KIND.get(message.attempt, Kind.S4)
+    kind = same_kind(message.attempt)
     if message.receipt_leg not in (ReceiptLeg.NONE, ReceiptLeg.OVERDUE):  # it arrived, whatever the transport said
         return Permission(kind, False, _ANSWERED)
     if kind is Kind.S1:

@@ -215,7 +215,7 @@ def meanwhile(patch: pytest.MonkeyPatch, owner: Any, name: str, other: Callable[
 # -- opening ------------------------------------------------------------------------------------------------------
 
 COLUMNS = {
-    "cycle": "id municipality data_year",
+    "cycle": "id municipality data_year head",
     "submission": "id cycle_id version sequence_number state ident_leg mended opened_at approved_by approval_reason "
     "extract_sha256 wrapped_key change",
     "message": "id submission_id kind message_type msg_id generated parent_msg_id conversation_msg_id receipt_leg "
@@ -223,7 +223,7 @@ COLUMNS = {
     "attempt": "id message_ref number message_id state kind protected_sha256 opened_at ended_at tries last_try_at "
     "digests",
     "taken": "id cycle_id to_her_id from_her_id message_id digest at",
-    "event": "id cycle_id submission_id message_ref at who what event from_state to_state why",
+    "event": "id cycle_id submission_id message_ref at who what event from_state to_state why role chain",
     "inbox": "id cycle_id submission_id kind fingerprint received_at verdict note wrapped_key",
     "told": "id cycle_id alarm_id channel claimed_at told_at",
     "collected": "cycle_id at",
@@ -660,7 +660,7 @@ def test_every_receipt_moves_its_leg_as_the_table_says(store: Store) -> None:
         message = store.message(sent.id, kind)
         put(store, Submission, sent.id, state=SubmissionState.SUPERSEDED, ident_leg=IdentLeg.SENT)
         put(store, Message, message.id, receipt_leg=before, receipt_codes="")
-        rows, events = everything(store, "event", "submission"), len(store.events())
+        rows, events = everything(store, "event", "submission", "cycle"), len(store.events())
         moved = Legs(store).receipt(message.id, event, act(1, "register"), "T02")
         after = TABLE[ReceiptLeg][before].get(event)
         expected = (
@@ -677,7 +677,7 @@ def test_every_receipt_moves_its_leg_as_the_table_says(store: Store) -> None:
         assert now.receipt_leg is (after or before)
         assert now.receipt_codes == ("T02" if after else "")
         if after is None:
-            assert everything(store, "event", "submission") == rows
+            assert everything(store, "event", "submission", "cycle") == rows
         noted = store.events()[events:]
         assert noted[0].message_ref == message.id
         assert (noted[0].what, noted[0].event, noted[0].from_state) == ("receipt", event, before)
@@ -987,7 +987,7 @@ def test_events_cannot_be_swept_away_or_overwritten(store: Store) -> None:
     before = everything(store)
     ways = {
         "sqlite": "INSERT OR REPLACE INTO event SELECT id, cycle_id, submission_id, message_ref, at, 'x', what, event, "
-        "from_state, to_state, why FROM event",
+        "from_state, to_state, why, role, chain FROM event",
         "postgresql": "TRUNCATE event",
     }
     with pytest.raises(SQLAlchemyError, match="append-only"), store.engine.begin() as connection:

@@ -12,6 +12,7 @@ from datetime import datetime
 from kpr.conversation import SubmissionEvent, SubmissionState
 from kpr.errors import Blocked, Locked
 from kpr.guard import Approval, mint_pair, permission_of_approved
+from kpr.people import Deed
 from kpr.steps.build import build_messages
 from kpr.steps.extract import is_fixed
 from kpr.steps.send import send_messages
@@ -29,6 +30,7 @@ def record_approval(place: Workplace, submission_id: str, *, by: str, reason: st
     """Write down who says that what was checked may be sent, and why. Once: the first one stands."""
     if place.store.submission(submission_id).state is not SubmissionState.CHECKED:
         return
+    place.demand(Deed.APPROVE, by)
     act = place.act(by, reason or "")
     place.store.move(submission_id, SubmissionEvent.APPROVED, act, approved_by=by, approval_reason=reason)
 
@@ -73,6 +75,8 @@ def send_only_approved(place: Workplace, approval: Approval | None = None) -> st
             "Ingen har godkjent en innsending som venter på å bli sendt. Ingenting er sendt."
             " Se på funnene, og godkjenn med «kpr approve»."
         )
+    if approval is not None and len(approval.persons) > 1:
+        place.demand(Deed.UNLOCK, *approval.persons)
     _demand_in_time(place, latest, approval or Approval())
     fix_ids(place, latest.id)
     build_messages(place, latest.id)

@@ -6,6 +6,7 @@ import hashlib
 
 from kpr.conversation import SubmissionEvent, SubmissionState
 from kpr.errors import BadExtract, BadSettings
+from kpr.people import Deed
 from kpr.sources.open import SourceSpec, source_from
 from kpr.sources.work_rows import WorkRows, load
 from kpr.steps.workplace import Workplace, approval
@@ -16,6 +17,8 @@ def open_submission(
     place: Workplace, *, by: str, second: str | None = None, mended: str | None = None, reason: str | None = None
 ) -> str:
     """The version to work on: an unfinished one, or a new one where the guard permits it (Locked otherwise)."""
+    if second:
+        place.demand(Deed.UNLOCK, by, second)
     submission = place.store.open_version(
         place.act(by, mended or ""),
         approval(by, second, reason),

@@ -17,6 +17,7 @@ from kpr.free_text import refuse_ids
 from kpr.mirror.compare import Explanation, Given
 from kpr.mirror.document import ViewDocument, document_json, read_document, view_document
 from kpr.mirror.pasted import GivenView, read_view
+from kpr.people import Deed
 from kpr.sources.work_rows import load
 from kpr.sources.xml_files import XmlSource
 from kpr.steps.last_year import last_year
@@ -62,6 +63,7 @@ def explain_row(place: Workplace, row: str, *, why: str, by: str) -> Mirror:
     refuse_ids(f"{why} {by}", "--why, --by")
     if not why.strip() or not by.strip():
         raise BadInput("Forklaringen eller navnet mangler.", place="--why, --by", remedy="Skriv begge.")
+    place.demand(Deed.REASON, by)
     seen = _unsigned(place)
     asked = {line.row.name.lower(): line for line in seen.document.unsettled}
     line = asked.get(row.strip().lower())
@@ -80,6 +82,7 @@ def sign(place: Workplace, *, by: str, why: str = "") -> SignOff:
     refuse_ids(f"{why} {by}", "--why, --by")
     if not by.strip():
         raise BadInput("Navnet mangler.", place="--by", remedy="Skriv rollen eller navnet ditt.")
+    place.demand(Deed.SIGN_OFF, by)
     seen = mirror(place)
     if seen.submission.state is not SubmissionState.ACCEPTED:
         raise Locked("Bare en innsending som registeret har godtatt, kan meldes riktig.")

@@ -13,6 +13,7 @@ from typing import Any
 from kpr.checks.finding import Text
 from kpr.errors import BadInput, Locked
 from kpr.free_text import refuse_ids
+from kpr.people import Deed
 from kpr.plausibility.drift import keys_json, read_keys, services_per_person
 from kpr.plausibility.figures import Figures, Part, figures_json, read_figures
 from kpr.plausibility.swings import Limits, Swing, line_name, line_text, swings
@@ -137,6 +138,7 @@ def explain(place: Workplace, line: str, *, why: str, by: str) -> Reason:
     refuse_ids(f"{why} {by}", "--why, --by")
     if not why.strip() or not by.strip():
         raise BadInput("Grunnen eller navnet mangler.", place="--why, --by", remedy="Skriv begge.")
+    place.demand(Deed.REASON, by)
     latest, seen = place.store.latest(), look(place)
     if latest is None or seen.version is None:
         raise Locked(

@@ -20,6 +20,7 @@ from typing import Any
 from kpr.checks.finding import Text
 from kpr.errors import Locked
 from kpr.guard import Approval
+from kpr.people import Deed
 from kpr.purging import opens, outlived, refusal
 from kpr.security.throwaway import write_private
 from kpr.security.vault import clear_errors, keep_entry
@@ -65,6 +66,7 @@ def purge(place: Workplace, *, by: str, approval: Approval | None = None) -> str
     Locked, with the reason, when it may not be done yet. Done twice it does nothing.
     """
     approval = approval or Approval(frozenset({by}))
+    place.demand(Deed.PURGE, *(approval.persons | {by}))
     _finish(place)
     refused, kinds = _refused(place, approval), _outlived(place)
     with place.store.transaction() as session:

@@ -11,7 +11,8 @@ from uuid import NAMESPACE_OID, uuid5
 
 from kpr.conversation import HAS_LEFT, AttemptEvent, SubmissionEvent, SubmissionState
 from kpr.errors import Blocked, TransportError
-from kpr.guard import Approval
+from kpr.guard import Approval, Kind, same_kind
+from kpr.people import Deed
 from kpr.steps.workplace import Workplace
 from kpr.store import Attempt, Message, MessageKind
 from kpr.transports.seam import Envelope
@@ -40,12 +41,20 @@ def resend(place: Workplace, submission_id: str, kind: MessageKind, approval: Ap
     ``answered``: the register has been asked, and says that it did not get the message.
     """
     message = place.store.message(submission_id, kind)
+    _demand(place, message, approval)
     who = ", ".join(sorted(approval.persons))
     attempt = place.attempts.open(message, place.act(who)) or place.attempts.open_again(
         message, approval, place.act(who, approval.reason), ack_hours=place.year.ack_hours.value, answered=answered
     )
     _hand_over(place, message, attempt)
     place.attempts.all_delivered(submission_id, place.act())
+
+
+def _demand(place: Workplace, message: Message, approval: Approval) -> None:
+    """What the transport did not take is the operator's to hand over; what the register is silent about is not."""
+    latest = place.attempts.latest(message.id)
+    decides = latest is not None and same_kind(latest.state) is Kind.S4
+    place.demand(Deed.UNLOCK if decides else Deed.RESEND_TRANSPORT, *approval.persons)
 
 
 def _has_left(place: Workplace, message: Message) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from kpr.guard import Approval
 from kpr.messages.shape import PayloadShape, iplos_shape
 from kpr.packaging.open import open_packaging
 from kpr.packaging.seam import Packaging
+from kpr.people import Deed, demand, role_of
 from kpr.security.certificates import Identity, Purpose, check_certificate, load_certificate, load_identity
 from kpr.security.trust_settings import Checked
 from kpr.security.vault import MasterKey, Vault
@@ -63,7 +66,12 @@ class Workplace:
 
     def act(self, who: str = "kpr", why: str = "") -> Act:
         """Something done now by someone."""
-        return Act(who, self.clock(), why)
+        return Act(who, self.clock(), why, role_of(self.settings.people, who))
+
+    def demand(self, deed: Deed, *names: str) -> None:
+        """Locked unless each of these may do it, and one of them is who is logged in here (docs/people.md)."""
+        people = self.settings.people
+        demand(people, deed, names, _login() if people.logins else "")
 
     def too_late(self, now: datetime) -> bool:
         """Whether the absolute last date has passed; never, when it is not known.
@@ -260,6 +268,14 @@ def _check_receiver(settings: Settings, year: Year) -> None:
             place="receiver.service_her_id",
             remedy="Take it from Adresseregisteret; a newer one than the profile's goes into a year_file.",
         )
+
+
+def _login() -> str:
+    """The name of the machine's user that runs this; empty when it has none. Not by $USER: anyone can set that."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return ""
 
 
 def approval(by: str, second: str | None, reason: str | None) -> Approval:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -36,10 +38,28 @@ def open_engine(url: str) -> Engine:
 
 def _sqlite_habits(connection: object, _record: object) -> None:
     cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute(f"PRAGMA busy_timeout={_PATIENCE * 1000}")
+    _write_ahead(cursor)
     # secure_delete: a data key that was destroyed must not stand in the free part of a page.
-    for habit in ("busy_timeout=10000", "journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL", "secure_delete=ON"):
+    for habit in ("foreign_keys=ON", "synchronous=FULL", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {habit}")
     cursor.close()
+
+
+#: Seconds that one waits for another process that holds the file.
+_PATIENCE = 10
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Keep a write-ahead log. Turning it on is the one thing for which SQLite does not wait by itself."""
+    ends = time.monotonic() + _PATIENCE
+    while cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.01)
 
 
 #: What takes overwritten values out of the database's own files. Backups, and PostgreSQL's log, are not reached.

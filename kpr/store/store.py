@@ -21,6 +21,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from kpr.conversation import ReceiptLeg, SubmissionEvent, SubmissionState, step
 from kpr.errors import KprError, Locked
 from kpr.guard import Approval, Former, Ids, Kind, Permission, may_open_version
+from kpr.store import chain
 from kpr.store.away import plain_errors
 from kpr.store.tables import Attempt, Cycle, Event, Inbox, InboxKind, Message, MessageKind, Submission
 
@@ -32,11 +33,12 @@ PURGED_KEY = b""
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Who does something, when and why: what every event carries."""
+    """Who does something, when, why and in which role (kpr.people): what every event carries."""
 
     who: str
     at: datetime
     why: str = ""
+    role: str = ""
 
 
 class Store:
@@ -51,6 +53,7 @@ class Store:
         """One step: everything in it is written, or nothing. StoreAway when the database is busy, full or away."""
         with plain_errors(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
+            chain.seal(session)
 
     def _open_cycle(self, municipality: str, data_year: int) -> str:
         wanted = select(Cycle).where(Cycle.municipality == municipality, Cycle.data_year == data_year)
@@ -215,7 +218,9 @@ class Store:
 
     def locked(self, session: Session, submission_id: str) -> Submission:
         """The submission, taken by this transaction: whoever else takes it at the same time gets Locked."""
-        submission = session.exec(select(Submission).where(Submission.id == submission_id).with_for_update()).one()
+        # NO KEY UPDATE on PostgreSQL: another transaction may write an event that refers to it meanwhile.
+        wanted = select(Submission).where(Submission.id == submission_id).with_for_update(key_share=True)
+        submission = session.exec(wanted).one()
         moved = session.execute(
             update(Submission)
             .where(col(Submission.id) == submission_id, col(Submission.change) == submission.change)
@@ -299,6 +304,12 @@ class Store:
                 return None
             raise
 
+    def inbox_of(self, submission_id: str) -> list[Inbox]:
+        """What came in that belongs to a version, oldest first."""
+        with self.transaction() as session:
+            wanted = select(Inbox).where(Inbox.submission_id == submission_id).order_by(col(Inbox.received_at))
+            return list(session.exec(wanted).all())
+
     def set_aside(self, reason: str) -> list[Inbox]:
         """What was kept apart for a reason that contains this, in whichever year of this municipality; oldest first.
 
@@ -332,8 +343,9 @@ class Store:
         from_state: StrEnum | str = "",
         to_state: StrEnum | str = "",
     ) -> None:
-        """Write an event, in the same transaction as what it tells of."""
-        session.add(
+        """Write an event, in the same transaction as what it tells of: it is chained at the end (kpr.store.chain)."""
+        chain.collect(
+            session,
             Event(
                 cycle_id=self.cycle_id,
                 submission_id=submission.id if submission else None,
@@ -345,5 +357,6 @@ class Store:
                 from_state=str(from_state),
                 to_state=str(to_state),
                 why=act.why,
-            )
+                role=act.role,
+            ),
         )

@@ -90,6 +90,8 @@ class Cycle(SQLModel, table=True):
     id: str = Field(default_factory=_new_id, primary_key=True)
     municipality: str
     data_year: int
+    #: The newest event's ``chain`` (kpr.store.chain); empty before the first.
+    head: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
 
 
 class Submission(SQLModel, table=True):
@@ -179,7 +181,7 @@ class Attempt(SQLModel, table=True):
 
 
 class Event(SQLModel, table=True):
-    """Something that happened: what, to what, when, who and why. Written once, never changed."""
+    """Something that happened: what, to what, when, who in which role, and why. Written once, never changed."""
 
     id: int | None = Field(default=None, primary_key=True)
     cycle_id: str = Field(foreign_key="cycle.id", index=True)
@@ -192,6 +194,8 @@ class Event(SQLModel, table=True):
     from_state: str = ""
     to_state: str = ""
     why: str = ""
+    role: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
+    chain: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
 
 
 class Taken(SQLModel, table=True):
