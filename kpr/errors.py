@@ -12,7 +12,8 @@
     │   ├── RevocationUnknown    5  the issuer's service cannot say now whether a certificate is revoked
     │   └── TransportRefused     7  not delivered, and trying again is no use before somebody has mended something
     ├── IllegalStep              6  the conversation does not allow this step from its present state
-    └── StoreAway                8  the database is busy, full or away; nothing is half-done, run again
+    ├── StoreAway                8  the database is busy, full or away; nothing is half-done, run again
+    └── Altered                 10  a proof or the log of events is not what was written (9: kpr deploy --check differs)
 
 No text here may carry a national id, a name or a care fact: errors end up in logs and in Prefect.
 A place names the class, the element, the row and the local person key, never the value.
@@ -93,3 +94,13 @@ class StoreAway(KprError):
     def __init__(self, kind: str, said: str) -> None:
         self.kind = kind
         super().__init__(said)
+
+
+class Altered(KprError):
+    """A proof, or the log of events, is not what was written: ``what`` names each thing that was altered."""
+
+    exit_code = 10
+
+    def __init__(self, problem: str, what: tuple[str, ...] = ()) -> None:
+        self.what = what
+        super().__init__(problem)

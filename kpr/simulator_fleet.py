@@ -123,7 +123,7 @@ def _register_keys(keys: Path, authority: Identity) -> _Pair:
 
 
 def _new_pair(authority: Identity, name: str, ends: datetime | None = None) -> _Pair:
-    until = {"valid_to": ends} if ends else {}
+    until: dict[str, Any] = {"valid_to": ends} if ends else {}
     return _Pair(
         make_identity(authority, f"municipality {name} sign", Purpose.SIGN, **until),
         make_identity(authority, f"municipality {name} decrypt", Purpose.ENCRYPT, **until),

@@ -182,7 +182,7 @@ def test_only_commands_that_exist_are_named() -> None:
     names |= {str(group.name) for group in app.registered_groups}
     texts = [next_act(*legs, right=right).text for legs in EVERY for right in (True, False)] + [NOTHING_SENT]
     named = {name for text in texts for name in re.findall(r"kpr (\w+)", f"{text.nb} {text.en}")}
-    assert named == {"report", "correct", "check", "view"}
+    assert named == {"report", "correct", "check", "view", "proof"}
     assert named <= names
 
 

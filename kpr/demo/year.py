@@ -28,6 +28,7 @@ from kpr.steps.check import Checked, run_check
 from kpr.steps.extract import read_extract
 from kpr.steps.mirror import give, mirror, sign
 from kpr.steps.officer import write_page
+from kpr.steps.proof import make_proof
 from kpr.steps.status import Status, status
 from kpr.steps.workplace import Workplace, open_workplace
 from kpr.synth import SyntheticMunicipality
@@ -203,6 +204,7 @@ class Demo:
         (self.folder / "status.html").write_text(page, encoding="utf-8")
         with open_workplace(self.settings) as place:
             (self.folder / "innsending.html").write_text(write_page(place), encoding="utf-8")
+            (self.folder / "bevis.zip").write_bytes(make_proof(place, by=OFFICER).content)
         view = self.register.state.latest_view("1103", 2020)
         if view:
             (self.folder / "visning.html").write_text(view_page(view, "1103", 2020), encoding="utf-8")
@@ -256,12 +258,13 @@ def _play(folder: Path, persons: int, with_prefect: bool, route: Route) -> None:
         raise KprError(f"Demoen endte i {end.state}, ikke i ACCEPTED.")
     out.print("\n[bold green]Året er godtatt.[/] Se på:")
     for name, what in (
-        ("innsending.html", "alt om innsendingen på én side"),
+        ("innsending.html", "alt om innsendingen på én side: begynn her"),
         ("funn.html", "funnene i det første uttrekket"),
         ("visning.html", "registerets visning"),
     ):
         out.print(f"  {folder / name}  ({what})")
     out.print(f"Tidslinjen i terminalen: kpr status --settings {folder / 'kpr.yaml'}")
+    out.print(f"Beviset, som kan kontrolleres hvor som helst: kpr proof verify {folder / 'bevis.zip'}")
 
 
 def clear(folder: Path) -> None:

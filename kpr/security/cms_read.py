@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import BinaryIO
 
@@ -61,6 +62,34 @@ def open_protected(
         return _verified(plain, out, expected_signer, accept_sha1=accept_sha1)
     except BROKEN:
         raise not_opened() from None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedApart:
+    """Who signed, the certificates that came along, and when they say it was."""
+
+    signer: x509.Certificate
+    others: tuple[x509.Certificate, ...]
+    at: datetime | None
+
+
+def verify_detached(signature: bytes, content: bytes) -> SignedApart:
+    """Who signed some bytes, by a signature that stands apart (DER), and when they say so.
+
+    BadMessage when the signature cannot be read, or does not fit. Whether its certificate is to be trusted is for the
+    caller to say.
+    """
+    try:
+        signed = cms.ContentInfo.load(signature, strict=True)["content"]
+        sums = _Sums(signed["digest_algorithms"].dump(), accept_sha1=False)
+        sums.update(content)
+        signer = _check_signer(signed, sums, None)
+        [info] = signed["signer_infos"]
+        times = [item["values"][0].native for item in info["signed_attrs"] if item["type"].native == "signing_time"]
+        others = tuple(x509.load_der_x509_certificate(each.chosen.dump()) for each in signed["certificates"])
+    except BROKEN:
+        raise BadSignature("The signature cannot be read.", remedy="Ask for it again.") from None
+    return SignedApart(signer, tuple(each for each in others if each != signer), next(iter(times), None))
 
 
 class _Tap:

@@ -28,10 +28,16 @@ def make_authority(name: str = "kpr throw-away authority") -> Identity:
 
 
 def make_identity(
-    authority: Identity, name: str, purpose: Purpose, *, valid_from: datetime = _FROM, valid_to: datetime = _TO
+    authority: Identity,
+    name: str,
+    purpose: Purpose,
+    *,
+    valid_from: datetime = _FROM,
+    valid_to: datetime = _TO,
+    key: rsa.RSAPrivateKey | None = None,
 ) -> Identity:
-    """A certificate for one role, issued by the authority."""
-    key = rsa.generate_private_key(65537, 2048)
+    """A certificate for one role, issued by the authority, over a new key or the one that is given."""
+    key = key or rsa.generate_private_key(65537, 2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = _builder(subject, authority.certificate.subject, key.public_key(), valid_from, valid_to)
     usage = x509.KeyUsage(

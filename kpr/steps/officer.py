@@ -48,15 +48,14 @@ def write_page(
 
     ``checked`` is what a check of that version has just found; without it the kept rows are checked again.
     """
-    submission = _version(place, version)
+    submission = version_of(place, version) if version is not None else place.store.latest()
     checked = checked or check_again(place, submission, progress)
     now = status(place)
     return officer_page(_report(place, submission, checked, now))
 
 
-def _version(place: Workplace, version: int | None) -> Submission | None:
-    if version is None:
-        return place.store.latest()
+def version_of(place: Workplace, version: int) -> Submission:
+    """The submission of this version; BadInput when there is none."""
     for submission in place.store.submissions():
         if submission.version == version:
             return submission

@@ -1,0 +1,1 @@
+"""The proof: what was sent, who approved it, what came back, signed, in one file that can be verified offline."""
