@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from kpr.checks.finding import Mode
 from kpr.errors import BadSettings
+from kpr.letters.settings import Letters
 from kpr.security.trust_settings import Trust
 from kpr.settings_file import SAFE_LOADER, refuse_passwords, resolve_paths
 from kpr.sources.open import SourceSpec
@@ -207,6 +208,7 @@ class Settings(BaseSettings):
     plausibility: Plausibility = Plausibility()
     people: People = People()
     pages: Pages = Pages()
+    letters: Letters = Letters()
     year_file: Path | None = None
     receipt_refers_back: bool = True
     clock_file: Path | None = None

@@ -31,6 +31,8 @@ _PATHS = {
     "mailbox imap": _SERVER,
     "source": ("iplos", "ident", "folder", "queries"),
     "pages": ("folder",),
+    "letters": (),
+    "letters.smtp": _SERVER,
 }
 _PATH_DEFAULTS: dict[str, dict[str, str]] = {
     "vault": {"folder": "vault", "key_file": "keys/municipality.key"},
@@ -41,7 +43,7 @@ _PATH_DEFAULTS: dict[str, dict[str, str]] = {
 
 def refuse_passwords(raw: dict[str, Any], path: Path) -> None:
     """BadSettings names the variable that a password belongs in, and shows nothing of it."""
-    for part in ("keys", "transport", "mailbox"):
+    for part in ("keys", "transport", "mailbox", "letters"):
         for place in _passwords(raw.get(part), part):
             variable = f"KPR_{place.replace('.', '__')}".upper()
             raise BadSettings(
@@ -66,7 +68,7 @@ def _passwords(part: object, place: str) -> Iterator[str]:
 def resolve_paths(raw: dict[str, Any], base: Path) -> dict[str, Any]:
     """The same settings with paths that count from ``base``, and with the defaults that have one."""
     settings = dict(raw)
-    for part in ("keys", "trust", "vault", "transport", "mailbox", "source", "pages"):
+    for part in ("keys", "trust", "vault", "transport", "mailbox", "source", "pages", "letters"):
         said = settings.get(part) or {}
         if isinstance(said, dict) and (part in settings or part in _PATH_DEFAULTS):
             settings[part] = _resolved(_with_defaults(_PATH_DEFAULTS.get(part, {}), said), part, base)

@@ -32,7 +32,8 @@ from kpr.cli import alarms as alarms_command
 from kpr.demo.mail_servers import SmtpReceiver, mail_folder
 from kpr.errors import BadSettings, TransportError, TransportRefused
 from kpr.log import configure_logs
-from kpr.steps.tell import due_alarms, standing_of, tell
+from kpr.steps.standing import standing_of
+from kpr.steps.tell import due_alarms, tell
 from kpr.store import ToldBook
 from kpr.store.told import TAKEOVER
 

@@ -33,6 +33,10 @@ _SENTENCES: dict[tuple[str, str], Text] = {
         "Meldt riktig: registerets visning stemmer med det som ble sendt.",
         "Signed as right: the register's view agrees with what was sent.",
     ),
+    ("letter", "SENT"): Text("Et brev ble sendt til registeret.", "A letter was sent to the register."),
+    ("letter", "FAILED"): Text(
+        "Et brev til registeret kunne ikke sendes.", "A letter to the register could not be sent."
+    ),
     ("cycle", "PURGED"): Text(
         "Alt innhold er slettet for godt: nøklene er ødelagt.", "All content is gone for good: its keys are destroyed."
     ),
