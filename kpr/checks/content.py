@@ -39,6 +39,7 @@ class ContentOptions:
     ``environment`` is simulator, test, qa or production: synthetic numbers (+80) block in production only, numbers
     that look real block in simulator and test. ``test_persons`` and ``real_persons`` are local keys that the reporting
     officer has decided on; ``vendor_keys`` are patterns (``9999*``) of keys that the vendor uses for its own persons.
+    ``persons_left_out`` is how many were taken out of these rows before, by decision (letter L6).
     ``last_year`` is what :func:`kpr.checks.facts.service_type_counts` gave for the last accepted submission, ``before``
     everything that is known of it (and then the only thing looked at), ``given_otherwise`` the lines for which the
     officer gave another number. ``former_persons`` are the local keys of the former extract of the same year,
@@ -53,6 +54,7 @@ class ContentOptions:
     test_persons: frozenset[str] = field(default=frozenset(), repr=False)
     real_persons: frozenset[str] = field(default=frozenset(), repr=False)
     vendor_keys: tuple[str, ...] = ()
+    persons_left_out: int = 0
     diagnosis_codes: diagnoses.DiagnosisCodes = field(default_factory=dict, repr=False)
     last_year: Mapping[str, int] | None = None
     before: Figures | None = None

@@ -86,5 +86,5 @@ def check(
 
 def _letter_facts(work: WorkRows, year: Year, options: ContentOptions) -> list[Fact]:
     before = options.known_before(year)
-    limits = FactOptions(options.limits.swing_percent, options.limits.swing_persons)
+    limits = FactOptions(options.limits.swing_percent, options.limits.swing_persons, options.persons_left_out)
     return with_last_year(letter_facts(work, year, before.lines if before else None, limits), before)

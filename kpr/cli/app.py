@@ -2,7 +2,7 @@
 
 Exit codes stand in kpr/errors.py: 0 done, 2 input that cannot be used, 3 stopped by findings, 4 the guard says no,
 5 transport (try again), 6 a step that the conversation does not allow, 7 transport (mend something first), 8 the
-database is busy, full or away.
+database is busy, full or away, 9 ``kpr deploy --check`` found a difference, 10 a proof or the log of events was altered.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from kpr.cli import (
     letter,
     mirror,
     officer,
+    persons,
     plausibility,
     proof,
     purge,
@@ -46,6 +47,7 @@ for part in (
     setup,
     extracts,
     plausibility,
+    persons,
     approve,
     season,
     feedback,

@@ -24,11 +24,15 @@ from kpr.cli.output import out, print_json, progress_bar
 from kpr.cli.setup import Json
 from kpr.errors import BadSettings, Blocked
 from kpr.messages.shape import iplos_shape
+from kpr.progress import Progress
 from kpr.report.page import findings_page, place_texts
 from kpr.settings import load_settings
 from kpr.sources.open import SourceSpec, source_from, spec_of
 from kpr.sources.work_rows import load
 from kpr.steps.check import Checked
+from kpr.steps.check import run_check as check_own
+from kpr.steps.extract import read_extract
+from kpr.steps.workplace import open_workplace
 from kpr.years import Mark, Year, load_year
 
 _STYLES = {"FATAL": "bold white on red", "ERROR": "red", "WARNING": "yellow", "INFO": "cyan"}
@@ -62,13 +66,12 @@ def check(
     if what == "connection":
         _only_settings(ident, year, html)
         check_connection(settings, as_json=as_json)
-    path = Path(what) if what is not None else None
-    spec, data_year, options, modes = _what(path, ident, year, settings)
     with progress_bar(quiet=as_json) as progress:
         progress("les uttrekket", 0, 0)
-        shape = iplos_shape(data_year.iplos_version.value)
-        work = load(source_from(spec, shape), shape)
-        checked = Checked(run_check(work, data_year, options, modes, progress), work)
+        if what is None and ident is None and year is None:
+            data_year, checked = _own(settings, progress)
+        else:
+            data_year, checked = _any(Path(what) if what is not None else None, ident, year, settings, progress)
     if html:
         made = f"Laget {datetime.now(OSLO):%d.%m.%Y %H.%M}. Ingen navn eller fødselsnumre står på denne siden."
         html.write_text(findings_page(checked, data_year, f"Kontroll av uttrekk, {data_year.data_year}", made), "utf-8")
@@ -80,6 +83,23 @@ def check(
         raise (
             Blocked("Funn stanser innsendingen. Ingenting er sendt.") if not as_json else typer.Exit(Blocked.exit_code)
         )
+
+
+def _own(settings: Path, progress: Progress) -> tuple[Year, Checked]:
+    """The municipality's own extract: against last year, and without those who are left out by decision."""
+    with open_workplace(settings) as place:
+        work = read_extract(place)
+        return place.year, Checked(check_own(place, work, progress=progress), work)
+
+
+def _any(
+    path: Path | None, ident: Path | None, year: int | None, settings: Path, progress: Progress
+) -> tuple[Year, Checked]:
+    """Any extract, by the rules alone."""
+    spec, data_year, options, modes = _what(path, ident, year, settings)
+    shape = iplos_shape(data_year.iplos_version.value)
+    work = load(source_from(spec, shape), shape)
+    return data_year, Checked(run_check(work, data_year, options, modes, progress), work)
 
 
 def _only_settings(*others: object) -> None:

@@ -14,7 +14,7 @@ from kpr.messages.pair import check_pair
 from kpr.progress import Progress, silent
 from kpr.sources.work_rows import WorkRows
 from kpr.steps import headers
-from kpr.steps.extract import kept_rows
+from kpr.steps.persons import rows_as_checked
 from kpr.steps.workplace import Workplace
 from kpr.store import Message, MessageKind
 
@@ -28,7 +28,7 @@ def build_messages(place: Workplace, submission_id: str, *, progress: Progress =
     messages = place.store.messages(submission_id)
     if all(message.content_sha256 and place.vault.holds(message.content_name) for message in messages):
         return
-    work = kept_rows(place, submission)
+    work = rows_as_checked(place, submission)
     reports = {}
     for message in messages:
         _write(place, message, work, progress)

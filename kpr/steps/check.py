@@ -10,6 +10,7 @@ from kpr.conversation import SubmissionEvent
 from kpr.progress import Progress, silent
 from kpr.sources.work_rows import WorkRows
 from kpr.steps.extract import is_fixed, kept_rows
+from kpr.steps.persons import Settled, remember_left_out, settle
 from kpr.steps.plausibility import plausibility_options, remember
 from kpr.steps.workplace import Workplace
 from kpr.store import Submission
@@ -24,11 +25,16 @@ class Checked:
 
 
 def check_submission(place: Workplace, submission_id: str, *, progress: Progress = silent) -> Checked:
-    """Check the kept rows and write down what came of it. After approval it only looks, and moves nothing."""
+    """Check the kept rows, without those who are left out by decision, and write down what came of it.
+
+    After approval it only looks, and moves nothing.
+    """
     submission = place.store.submission(submission_id)
     work = kept_rows(place, submission)
-    result = run_check(place, work, submission, progress=progress)
+    settled = settle(place, work, submission)
+    result = _run(place, work, submission, settled, progress)
     if not is_fixed(submission):
+        remember_left_out(place, submission, settled)
         remember(place, submission, work, result.figures)
         event = SubmissionEvent.FOUND_FAULTS if result.blocked else SubmissionEvent.FOUND_GOOD
         why = ", ".join(count.rule for count in result.counts if count.blocks)
@@ -39,11 +45,20 @@ def check_submission(place: Workplace, submission_id: str, *, progress: Progress
 def run_check(
     place: Workplace, work: WorkRows, submission: Submission | None = None, *, progress: Progress = silent
 ) -> CheckResult:
-    """Check work rows with this municipality's rules and modes, against what is known of last year."""
+    """Check work rows with this municipality's rules and modes, against what is known of last year.
+
+    Those who are left out by decision are gone from ``work`` afterwards.
+    """
+    return _run(place, work, submission, settle(place, work, submission), progress)
+
+
+def _run(
+    place: Workplace, work: WorkRows, submission: Submission | None, settled: Settled, progress: Progress
+) -> CheckResult:
     options = ContentOptions(
         environment=place.settings.environment.value,
         municipality_number=place.settings.municipality.number,
         sequence_number=submission.sequence_number if submission else None,
-        **plausibility_options(place, submission),
+        **settled.into(plausibility_options(place, submission)),
     )
     return check(work, place.year, options, place.settings.rules, progress)

@@ -33,6 +33,13 @@ _SENTENCES: dict[tuple[str, str], Text] = {
         "Meldt riktig: registerets visning stemmer med det som ble sendt.",
         "Signed as right: the register's view agrees with what was sent.",
     ),
+    ("persons", "DECIDED"): Text(
+        "Det ble bestemt hvem som utelates eller er virkelige.", "It was decided who is left out, or is real."
+    ),
+    ("persons", "LEFT_OUT"): Text(
+        "Testpersoner eller døde ble utelatt etter beslutning.",
+        "Test persons or dead persons were left out by decision.",
+    ),
     ("letter", "SENT"): Text("Et brev ble sendt til registeret.", "A letter was sent to the register."),
     ("letter", "FAILED"): Text(
         "Et brev til registeret kunne ikke sendes.", "A letter to the register could not be sent."
