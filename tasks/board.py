@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from prefect.artifacts import create_table_artifact
 
 from kpr.fleet.board import Row, board, counts, name_of, sentence
 from kpr.fleet.installation import Entry
 from kpr.fleet.look import clock_of, look_at_all, year_of
+from kpr.plausibility.units import expected_units
+from tasks.place import installation
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,17 @@ def look_at(entries: Sequence[Entry]) -> Board:
 def show_board(entries: Sequence[Entry]) -> Board:
     """The board as an artifact, the ones that need a person first."""
     shown = look_at(entries)
-    table = [
+    table: list[dict[str, Any]] = [
+        {
+            "Kommune": f"{unit.number} {unit.name}",
+            "Hvor": "Ikke i installasjonen",
+            "Dager til siste trygge sending": "",
+            "Hvem": "",
+            "Hva nå": unit.text.nb,
+        }
+        for unit in expected_units(year_of(entries[0]), installation())
+    ]
+    table += [
         {
             "Kommune": f"{row.standing.number} {row.standing.name}",
             "Hvor": name_of(row.place).nb,

@@ -456,6 +456,14 @@ def test_the_digest_says_how_many_stand_where_and_who_needs_a_person() -> None:
     assert sorted(year["need_a_person"]) == ["1103", "5001"]
 
 
+def test_the_digest_names_those_for_whom_nobody_reports() -> None:
+    """A municipality that is expected and that the installation does not have stands in it in both languages."""
+    missing = Text("Ingen rapporterer for 5030 Klæbu.", "Nobody reports for 5030 Klæbu.")
+    told = digest("drift", [replace(section(on(7, 1), DONE), missing=(missing,))], date(2021, 1, 7))
+    assert told is not None
+    assert {missing.nb, missing.en} <= set(told.body.splitlines())
+
+
 def test_one_municipalitys_digest_goes_to_the_officer_too() -> None:
     """In a house of one the same people look at both."""
     told = digest("1103-2020", [section(on(7, 1), DONE)], date(2021, 1, 7))

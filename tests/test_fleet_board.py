@@ -622,6 +622,17 @@ def test_the_board_shows_who_needs_a_person(kpr: Run, fleet: dict[str, Place], t
     assert data["phone"][0]["about"] == ["0301"]
 
 
+def test_the_board_names_those_for_whom_nobody_reports(kpr: Run, fleet: dict[str, Place]) -> None:
+    """In 2019 Trondheim was not yet merged: Klæbu reports under its own number, and is missing, as is whoever has no place."""
+    settings = fleet["1103"].settings
+    settings.write_text(settings.read_text("utf-8").replace("data_year: 2020", "data_year: 2019"), encoding="utf-8")
+    said = kpr("board", "--year", "2019").output
+    assert "Ingen rapporterer for 5030 Klæbu (den hører til 5001)." in said
+    assert "Ingen rapporterer for 0301 Oslo." in said
+    data = json.loads(kpr("board", "--year", "2020", "--json").output)
+    assert [unit["number"] for unit in data["missing"]] == ["1103"]
+
+
 def test_check_is_a_dry_run_of_everyone(kpr: Run, fleet: dict[str, Place]) -> None:
     """One is blocked, one has no extract: each is told of, nothing is written, and the worst code is the answer."""
     shutil.rmtree(fleet["5001"].folder / "uttrekk")

@@ -43,6 +43,8 @@ class Section:
     season: Season
     rows: tuple[Row, ...]
     changes: tuple[Change, ...] = ()
+    #: Municipalities that are expected to report and that the installation does not have (content rule Y4).
+    missing: tuple[Text, ...] = ()
 
     @property
     def done(self) -> int:
@@ -84,6 +86,7 @@ def _section(section: Section, language: str) -> str:
     lines = [
         _said("heading", language, year=year, done=section.done, all=everyone),
         _coming(section.season, language),
+        *(getattr(text, language) for text in section.missing[:_LINES]),
         "",
         *_list(
             "counts",

@@ -22,6 +22,7 @@ from kpr.fleet.bulk import Result, Step, for_each, worst
 from kpr.fleet.installation import Entry, Installation, find_installation, load_installation
 from kpr.fleet.look import awaiting, clock_of, look_at_all, year_of
 from kpr.log import blot
+from kpr.plausibility.units import expected_units
 from kpr.steps.approve import send_only_approved
 from kpr.steps.check import run_check
 from kpr.steps.collect import collect as run_collect
@@ -98,9 +99,12 @@ def show(
     data_year, now = fleet.year_and_now()
     if html:
         html.write_text(board_page(rows, data_year, now), encoding="utf-8")
+    missing = expected_units(data_year, fleet.installation)
     if as_json:
-        print_json(_as_data(rows))
+        print_json(_as_data(rows) | {"missing": [{"number": unit.number, "text": unit.text} for unit in missing]})
         return
+    for unit in missing:
+        out.print(f"! {unit.text.nb}", style="yellow", markup=False)
     shown = rows if everyone else faults_only(rows)
     if shown:
         out.print(_table(shown, data_year))

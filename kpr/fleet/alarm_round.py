@@ -20,6 +20,7 @@ from kpr.errors import KprError, Locked
 from kpr.fleet.board import board
 from kpr.fleet.installation import Entry, Installation
 from kpr.fleet.look import look_at_all, year_of
+from kpr.plausibility.units import expected_units
 from kpr.steps.tell import due_alarms, tell, tell_all
 from kpr.steps.timeline import timeline
 from kpr.steps.workplace import Workplace, open_workplace
@@ -57,7 +58,8 @@ class AlarmRound:
         for year in sorted({entry.data_year for entry in entries}):
             known = self.years.get(year) or year_of(next(entry for entry in entries if entry.data_year == year))
             rows = board(look_at_all(entry for entry in entries if entry.data_year == year), known, self.now)
-            sections.append(Section(Season(known, self.now), rows, tuple(self.changes.get(year, ()))))
+            changes, missing = tuple(self.changes.get(year, ())), expected_units(known, entries)
+            sections.append(Section(Season(known, self.now), rows, changes, tuple(unit.text for unit in missing)))
         name = self.installation.name if len(entries) > 1 else f"{entries[0].number}-{entries[0].data_year}"
         return digest(name, sections, self.now.astimezone(OSLO).date(), self.installation.tell.link)
 
