@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from datetime import date
 from pathlib import Path
 
@@ -26,8 +27,21 @@ clear(folder)
 prepare_prefect(folder / "prefect")
 import os
 os.environ["PREFECT_LOGGING_LEVEL"] = "DEBUG"
+os.environ |= {"KPR_PAGES__FOLDER": str(folder / "sider"), "KPR_PAGES__URL": "https://kpr.example.invalid/sider"}
 end = Demo(folder, 60, Flows(), marked=tuple(sys.argv[2:])).play()
 assert end.state == "ACCEPTED", end.state
+from kpr.cli.app import app
+for words in (
+    ["worklist", "--out", "arbeidsliste.csv"],
+    ["letter", "save", "--kind", "receipt-overdue", "--out", "brev.eml"],
+    ["persons", "export", "personer.csv"],
+    ["page", "--out", "side.html"],
+    ["view", "compare"],
+    ["audit", "show"],
+    ["swings", "show"],
+):
+    words = [str(folder / word) if "." in word else word for word in words]
+    app([*words, "--settings", str(folder / "kpr.yaml")], standalone_mode=False)
 """
 
 
@@ -43,7 +57,9 @@ def test_no_marked_id_or_name_is_left_anywhere(tmp_path: Path) -> None:
     assert all(canary.encode() in planted for canary in CANARIES)
     found = _find(folder, run.stdout + run.stderr)
     assert found == []
+    assert {"arbeidsliste.csv", "brev.eml", "personer.csv", "side.html"} <= {path.name for path in folder.iterdir()}
     prefect = (folder / "prefect" / "prefect.db").read_bytes()
+    assert b"https://kpr.example.invalid/sider/1103-2020.html" in prefect
     assert b"findings-1103-2020" in prefect
     assert "Låst".encode() in prefect
 
@@ -53,5 +69,13 @@ def _find(folder: Path, printed: bytes) -> list[str]:
     places = {"printed": printed}
     for path in folder.rglob("*"):
         if path.is_file() and path.parent.name != "uttrekk":
-            places[str(path.relative_to(folder))] = path.name.encode() + b"\n" + path.read_bytes()
+            places[str(path.relative_to(folder))] = path.name.encode() + b"\n" + _content(path)
     return [name for name, content in places.items() if any(needle in content for needle in needles)]
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; of a zip those of its parts."""
+    if path.suffix != ".zip":
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as bundle:
+        return b"\n".join(bundle.read(name) for name in bundle.namelist())
