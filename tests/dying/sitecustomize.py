@@ -1,5 +1,7 @@
 """Kills a flow run's process right after its n-th durable step: n stands in the file that KPR_TEST_DIE_AT names.
 
+``fix_messages:3`` there means the third step after that method of the store was called.
+
 Python imports this module by itself at its start, where the folder is on its path. The file is read once and taken
 away, so that the process that takes over lives. Other processes than flow runs are left alone.
 """
@@ -13,7 +15,8 @@ def _arm() -> None:
     file = Path(os.environ.get("KPR_TEST_DIE_AT", "/nonexistent"))
     if "prefect.engine" not in sys.orig_argv or not file.exists():  # its supervisor has the same environment
         return
-    left = [int(file.read_text())]
+    after, _, steps = file.read_text().rpartition(":")
+    left, counting = [int(steps)], [not after]
     file.unlink()
     from contextlib import contextmanager
 
@@ -25,12 +28,20 @@ def _arm() -> None:
         def wrapped(*args, **words):  # type: ignore[no-untyped-def]
             with original(*args, **words) as value:
                 yield value
-            left[0] -= 1
+            left[0] -= counting[0]
             if left[0] < 0:
                 os._exit(9)
 
         return wrapped
 
+    if after:
+        awaited = getattr(Store, after)
+
+        def begins(*args, **words):  # type: ignore[no-untyped-def]
+            counting[0] = True
+            return awaited(*args, **words)
+
+        setattr(Store, after, begins)
     Store.transaction = dying(Store.transaction)  # type: ignore[method-assign]
     Vault.create = dying(Vault.create)  # type: ignore[method-assign]
 

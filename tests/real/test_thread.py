@@ -226,7 +226,7 @@ def test_the_same_report_twice_at_once_sends_once(world: World) -> None:
 
 def test_a_report_that_is_run_again_finishes_what_was_begun(world: World) -> None:
     """Killed in mid-send and run again by hand: the same MsgIds, sent."""
-    world.die_at.write_text("20")
+    world.die_at.write_text("fix_messages:3")
     killed = world.run("report/report", municipality="1112", data_year=2020, by="rolle A")
     assert killed.state is not None
     assert killed.state.type is StateType.CRASHED
