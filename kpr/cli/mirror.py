@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kpr.calendar import OSLO
+from kpr.cli.given import read_given
 from kpr.cli.output import out, print_json
 from kpr.cli.season import By, Settings
 from kpr.cli.setup import Json
@@ -127,13 +127,7 @@ def _given(file: str | None, rows: list[str] | None) -> tuple[bytes, str]:
         raise BadInput("Gi enten en fil eller rader.", place="FILE, --row", remedy="kpr view give visning.csv --by …")
     if rows:
         return "\n".join(rows).encode(), "--row"
-    try:
-        if file == "-":
-            return sys.stdin.buffer.read(MAX_BYTES + 1), ""
-        with Path(file or "").open("rb") as table:
-            return table.read(MAX_BYTES + 1), Path(file or "").name
-    except OSError:
-        raise BadInput("Filen kan ikke leses.", place=Path(file or "").name, remedy="Gi stien til tabellen.") from None
+    return read_given(file or "", MAX_BYTES)
 
 
 # -- how it is shown -------------------------------------------------------------------------------------------------

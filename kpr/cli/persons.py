@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from kpr.calendar import OSLO
+from kpr.cli.given import read_given
 from kpr.cli.output import out, print_json
 from kpr.cli.season import By, Settings
 from kpr.cli.setup import Json
-from kpr.errors import BadInput
 from kpr.persons.decisions import Decision, Line, Verdict
 from kpr.persons.measure import as_table, measure
 from kpr.persons.sheet import last_time, reasons_said, word
@@ -50,7 +49,7 @@ def show(
     """Hvem kan være testperson eller død, hva er bestemt, og hva venter på deg?"""
     with open_workplace(settings) as place:
         if names is not None:
-            run_names(place, _read(names), name=names.name)
+            run_names(place, read_given(names, MAX_BYTES)[0], name=names.name)
         seen = run_look(place)
     if as_json:
         print_json(as_data(seen))
@@ -99,10 +98,9 @@ def take(
     as_json: Json = False,
 ) -> None:
     """Les inn den rettede listen: alle radene, eller ingen."""
-    path = Path(file)
+    raw, name = read_given(file, MAX_BYTES)
     with open_workplace(settings) as place:
-        raw = sys.stdin.buffer.read(MAX_BYTES + 1) if file == "-" else _read(path)
-        changed = run_take(place, raw, by=by, why=why, name="listen" if file == "-" else path.name)
+        changed = run_take(place, raw, by=by, why=why, name=name or "listen")
         seen = run_look(place)
     if as_json:
         print_json({"changed": changed} | as_data(seen))
@@ -118,14 +116,6 @@ def measured(as_json: Json = False) -> None:
         print_json(found)
     else:
         out.print(as_table(found), markup=False)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as listed:
-            return listed.read(MAX_BYTES + 1)
-    except OSError:
-        raise BadInput("Filen kan ikke leses.", place=file.name, remedy="Gi stien til listen.") from None
 
 
 def as_data(seen: PersonsLook) -> dict[str, Any]:

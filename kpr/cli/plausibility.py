@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,10 +9,10 @@ import typer
 from rich.table import Table
 
 from kpr.calendar import OSLO
+from kpr.cli.given import read_given
 from kpr.cli.output import out, print_json
 from kpr.cli.season import By, Settings
 from kpr.cli.setup import Json
-from kpr.errors import BadInput
 from kpr.pasted_text import MAX_BYTES
 from kpr.steps.last_year import LastYear, last_year
 from kpr.steps.last_year import give_last_year as run_give
@@ -69,9 +68,9 @@ def give(
     as_json: Json = False,
 ) -> None:
     """Gi fjorårets tall: én linje per tjeneste, «kode;personer». Brukes når fjorårets innsending ikke er her."""
-    raw = _read(file)
+    raw, name = read_given(file, MAX_BYTES)
     with open_workplace(settings) as place:
-        table = run_give(place, raw, by=by, name="" if file == "-" else Path(file).name)
+        table = run_give(place, raw, by=by, name=name)
         known = last_year(place)
     if as_json:
         print_json({"given": table, "last_year": _last_year_data(known)})
@@ -92,16 +91,6 @@ def show_last_year(settings: Settings = Path("kpr.yaml"), as_json: Json = False)
     _show_last_year(known)
     for line, persons in (known.figures.lines if known.figures else {}).items():
         out.print(f"  {line}: {persons}")
-
-
-def _read(file: str) -> bytes:
-    try:
-        if file == "-":
-            return sys.stdin.buffer.read(MAX_BYTES + 1)
-        with Path(file).open("rb") as table:
-            return table.read(MAX_BYTES + 1)
-    except OSError:
-        raise BadInput("Filen kan ikke leses.", place=Path(file).name, remedy="Gi stien til tabellen.") from None
 
 
 def as_data(seen: Look) -> dict[str, Any]:

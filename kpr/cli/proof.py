@@ -9,10 +9,11 @@ import typer
 
 from kpr.calendar import OSLO
 from kpr.checks.finding import Text
+from kpr.cli.given import read_given
 from kpr.cli.output import out, print_json
 from kpr.cli.season import Settings
 from kpr.cli.setup import Json
-from kpr.errors import Altered, BadInput
+from kpr.errors import Altered
 from kpr.proof.bundle import MAX_FILE
 from kpr.proof.verify import Verified, not_trusted
 from kpr.proof.verify import verify as run_verify
@@ -59,7 +60,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Er beviset det som ble underskrevet? Virker uten nett, innstillinger og nøkler. 10: noe er endret, og hva."""
-    found = run_verify(_read(file))
+    found = run_verify(read_given(file, MAX_FILE)[0])
     altered = [*found.altered, *(not_trusted(found, roots) if roots else ())]
     if settings is not None and found.said:
         with open_workplace(settings) as place:
@@ -72,14 +73,6 @@ def verify(
         raise typer.Exit(Altered.exit_code)
     if altered:
         raise Altered("Beviset er ikke det som ble underskrevet. Stol ikke på det.", tuple(text.nb for text in altered))
-
-
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as proof:
-            return proof.read(MAX_FILE + 1)
-    except OSError:
-        raise BadInput("Filen kan ikke leses.", place=file.name, remedy="Gi stien til beviset.") from None
 
 
 def _data(found: Verified, altered: list[Text]) -> dict[str, Any]:
