@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,10 +12,10 @@ from kpr.errors import BadInput
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, named_by: str = "--out") -> Iterator[BinaryIO]:
     """A stream to write to; the file stands under its name when the body ends well, and not otherwise.
 
-    BadInput when it cannot be written.
+    BadInput when it cannot be written; ``named_by`` is the option or setting that names another folder.
     """
     part = path.with_name(f".{path.name}.part")
     try:
@@ -24,7 +24,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         part.replace(path)
     except OSError as error:
         raise BadInput(
-            f"Filen kan ikke skrives: {error.strerror}.", place=path.name, remedy="Velg en annen mappe med --out."
+            f"Filen kan ikke skrives: {error.strerror}.", place=path.name, remedy=f"Velg en annen mappe med {named_by}."
         ) from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()

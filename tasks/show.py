@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 from uuid import UUID
 
+from prefect import get_run_logger
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
@@ -20,6 +21,7 @@ from prefect.artifacts import (
 
 from kpr.calendar import OSLO
 from kpr.checks.run import CheckResult
+from kpr.errors import KprError
 from kpr.steps.check import Checked
 from kpr.steps.pages import keep_page, page_address
 from kpr.steps.status import Status
@@ -89,7 +91,12 @@ def show_page(place: Workplace, checked: Checked | None = None) -> None:
 
     The page itself never goes into Prefect: it holds local keys.
     """
-    if address := keep_page(place, checked):
+    try:
+        address = keep_page(place, checked)
+    except KprError as error:  # a page that cannot be written is no reason for a red run: what was done is done
+        get_run_logger().warning(str(error))
+        return
+    if address:
         name = place.settings.municipality
         create_link_artifact(
             link=address,

@@ -108,6 +108,13 @@ def test_a_page_that_cannot_be_written_is_one_sentence(made: Place, tmp_path: Pa
     """A file where the folder should be: the settings' place is named, and nothing is left."""
     (tmp_path / "sider").mkdir()
     (tmp_path / "sider" / "1103-2020.html").mkdir()
-    with made.open() as place, pytest.raises(BadInput, match="kan ikke skrives"):
+    with made.open() as place, pytest.raises(BadInput, match=r"pages\.folder"):
         keep_page(place)
     assert [name for name in os.listdir(tmp_path / "sider") if name.endswith(".part")] == []
+
+
+def test_a_file_where_the_folder_should_be_is_one_sentence(made: Place, tmp_path: Path) -> None:
+    """The folder cannot be made: the same sentence, and the setting by its name."""
+    (tmp_path / "sider").write_text("x")
+    with made.open() as place, pytest.raises(BadInput, match=r"pages\.folder"):
+        keep_page(place)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from kpr.steps.check import Checked
 from kpr.steps.officer import write_page
 from kpr.steps.workplace import Workplace
@@ -21,8 +23,9 @@ def keep_page(place: Workplace, checked: Checked | None = None) -> str:
     pages = place.settings.pages
     if pages.folder is None:
         return ""
-    pages.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with whole_file(pages.folder / page_name(place)) as file:
+    with suppress(OSError):  # told when the page is written
+        pages.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with whole_file(pages.folder / page_name(place), "pages.folder") as file:
         file.write(write_page(place, checked=checked).encode())
     return page_address(place)
 
