@@ -177,4 +177,4 @@ def _sum_up(seen: PersonsLook) -> None:
     if seen.stopping:
         out.print(f"[red]{seen.stopping} stanser innsendingen:[/] kpr persons decide --key … --as … --why … --by …")
     else:
-        out.print("Ingen av dem stanser innsendingen. Kjør «kpr approve» for å kontrollere og godkjenne.")
+        out.print("Ingen av dem stanser innsendingen. Er den ikke godkjent ennå, kjør «kpr approve».")

@@ -146,7 +146,7 @@ def _show(seen: Look) -> None:
     if seen.waiting:
         out.print(f"[yellow]{seen.waiting} venter på en grunn:[/] kpr swings explain --line … --why … --by …")
     else:
-        out.print("Ingen venter på en grunn. Kjør «kpr approve» for å kontrollere og godkjenne.")
+        out.print("Ingen venter på en grunn. Er innsendingen ikke godkjent ennå, kjør «kpr approve».")
 
 
 def _of(line: Explained, *, now: bool) -> str:
