@@ -809,6 +809,15 @@ def test_a_settlement_after_the_connection_went(rabbit: Rabbit, bus: SimulatedBu
         assert len([one.accept() for one in ours.receive()]) == 1
 
 
+def test_goodbye_ends_every_session_before_the_connection(rabbit: Rabbit, bus: SimulatedBus) -> None:
+    """The broker has ended both sessions when the line is closed; else one may live on, with what it was given."""
+    with rabbit.raw(bus) as raw:
+        links = [raw.sender(raw.target(bus, bus.register_queue)), raw.receiver(raw.source(bus.municipality_queue))]
+        assert [raw.attached(link) for link in links] == [None, None]
+        raw.close()
+        assert all(link.session.state & proton.Endpoint.REMOTE_CLOSED for link in links)
+
+
 def wait_for(so: Callable[[], bool], seconds: float = 60) -> None:
     """Until it is so."""
     ends = time.monotonic() + seconds

@@ -146,16 +146,32 @@ class Line:
                     self.lock.release()
 
     def close(self) -> None:
-        """Say goodbye within seconds, not a minute (amqp.md s. 7, row Close), and close the socket in any case."""
+        """Say goodbye within seconds, not a minute (amqp.md s. 7, row Close), and close the socket in any case.
+
+        Sessions end first, and the broker says so: closed together with their connection, one in forty lives on in
+        RabbitMQ 3.10, and keeps what was delivered and not settled from everybody (measured).
+        """
         self._done.set()
+        ends = time.monotonic() + _CLOSE_SECONDS
         with self.lock, contextlib.suppress(BusFault, OSError):
-            self.connection.close()
-            ends = time.monotonic() + _CLOSE_SECONDS
-            while not self._transport.closed and time.monotonic() < ends:
-                self._turn(0.2)
-                if self.connection.state & proton.Endpoint.REMOTE_CLOSED and self._transport.pending() <= 0:
-                    break
+            for endpoint in (*self._open_sessions(), self.connection):
+                endpoint.close()
+                self._await_ended(endpoint, ends)
         self.drop()
+
+    def _open_sessions(self) -> list[Any]:
+        """Those that the broker has not ended yet."""
+        sessions, one = [], self.connection.session_head(proton.Endpoint.REMOTE_ACTIVE)
+        while one is not None:
+            sessions.append(one)
+            one = one.next(proton.Endpoint.REMOTE_ACTIVE)
+        return sessions
+
+    def _await_ended(self, endpoint: Any, ends: float) -> None:
+        while not self._transport.closed and time.monotonic() < ends:
+            self._turn(0.2)
+            if endpoint.state & proton.Endpoint.REMOTE_CLOSED and self._transport.pending() <= 0:
+                return
 
     def drop(self) -> None:
         """Close the socket without a word."""
