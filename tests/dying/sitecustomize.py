@@ -1,9 +1,9 @@
-"""Kills a flow run's process right after its n-th durable step: n stands in the file that KPR_TEST_DIE_AT names.
+"""Kills one flow run's process right after its n-th durable step: KPR_TEST_DIE_AT names a file with the run's id and n.
 
-``fix_messages:3`` there means the third step after that method of the store was called.
+``… fix_messages:3`` there means the third step after that method of the store was called.
 
 Python imports this module by itself at its start, where the folder is on its path. The file is read once and taken
-away, so that the process that takes over lives. Other processes than flow runs are left alone.
+away, so that the process that takes over lives. All other processes, other runs' too, are left alone.
 """
 
 import os
@@ -15,7 +15,10 @@ def _arm() -> None:
     file = Path(os.environ.get("KPR_TEST_DIE_AT", "/nonexistent"))
     if "prefect.engine" not in sys.orig_argv or not file.exists():  # its supervisor has the same environment
         return
-    after, _, steps = file.read_text().rpartition(":")
+    run, _, point = file.read_text().partition(" ")
+    if run != os.environ.get("PREFECT__FLOW_RUN_ID"):
+        return
+    after, _, steps = point.rpartition(":")
     left, counting = [int(steps)], [not after]
     file.unlink()
     from contextlib import contextmanager

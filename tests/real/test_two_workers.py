@@ -54,7 +54,7 @@ def test_both_take_work_and_each_is_sent_once(world: World) -> None:
 def test_a_worker_killed_in_mid_run_is_taken_over_by_the_other(world: World) -> None:
     """Nobody says that the run died: its silence does. The watch takes it up, the other worker finishes it, once."""
     prepared(world, "1108")
-    world.die_at.write_text("8")
+    world.dies(world.thread("1108").id, "8")
     run = world.answer("1108", wish=SEND)
     until(lambda: not world.die_at.exists(), 60)
     for worker in world.workers:
