@@ -85,9 +85,13 @@ class Keys(_Part):
 
 
 class VaultSettings(_Part):
-    """Where the encrypted payloads lie, and the municipality's key that opens them (a file or a variable)."""
+    """Where the encrypted payloads lie, and the municipality's key that opens them (a file or a variable).
+
+    ``season_folder`` has the keys that a purge destroys: no backup of the store or the vault may have it as well.
+    """
 
     folder: Path = Path("vault")
+    season_folder: Path = Path("keys/seasons")
     key_file: Path | None = Path("keys/municipality.key")
     key_variable: str | None = None
 

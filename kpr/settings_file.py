@@ -22,7 +22,7 @@ _SERVER = ("ca_file", "password_file")
 #: no path. All of ``keys`` are paths.
 _PATHS = {
     "trust": ("roots",),
-    "vault": ("folder", "key_file"),
+    "vault": ("folder", "season_folder", "key_file"),
     "transport": ("folder", "cpa_file", *_SERVER),
     "transport.carrier": ("folder", "known_hosts", "key_file", *_SERVER),
     "transport.carrier.smtp": _SERVER,
@@ -35,7 +35,7 @@ _PATHS = {
     "letters.smtp": _SERVER,
 }
 _PATH_DEFAULTS: dict[str, dict[str, str]] = {
-    "vault": {"folder": "vault", "key_file": "keys/municipality.key"},
+    "vault": {"folder": "vault", "season_folder": "keys/seasons", "key_file": "keys/municipality.key"},
     "transport": {"kind": "directory", "folder": "exchange"},
     "mailbox": {"kind": "maildir", "folder": "mail"},
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -21,18 +23,21 @@ from typer.testing import CliRunner
 from kpr.calendar import OSLO, end_of_day
 from kpr.cli import purge as command
 from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState
-from kpr.errors import KprError, Locked, StoreAway
+from kpr.errors import BadSettings, KprError, Locked, StoreAway
 from kpr.guard import Approval, Former
 from kpr.plausibility.figures import read_figures
 from kpr.purging import awaits, opens, outlived, refusal
+from kpr.security import season_keys
 from kpr.security.vault import MasterKey, Vault
 from kpr.steps import purge as purging
 from kpr.steps.collect import collect, reread
 from kpr.steps.purge import certificate_file, outlook, purge
 from kpr.steps.report import prepare
 from kpr.store import KeptKind
+from kpr.store.held import Holdings
 from kpr.store.schema import open_engine, scrub
 from kpr.store.store import Store
+from kpr.store.tables import Cycle
 from kpr.years import load_year
 
 YEAR = load_year(2020)
@@ -50,15 +55,24 @@ def _figures_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KPR_RETENTION__FIGURES", "0")
 
 
-@pytest.fixture
-def made(tmp_path: Path) -> Place:
-    """A season that went well, and its end."""
-    place = Place(tmp_path, persons=5)
+@pytest.fixture(scope="module")
+def season(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A season that went well, and its end; played once for all."""
+    place = Place(tmp_path_factory.mktemp("season"), persons=5)
     place.report()
     place.exchange()
     assert place.status().state == "ACCEPTED"
     place.at(OPEN)
     return place
+
+
+@pytest.fixture
+def made(season: Place, tmp_path: Path) -> Place:
+    """That season in a folder of the test's own."""
+    shutil.copytree(season.folder, tmp_path / "place")
+    copied = copy.copy(season)
+    copied.folder, copied.settings = tmp_path / "place", tmp_path / "place" / "kpr.yaml"
+    return copied
 
 
 def run(made: Place, approval: Approval | None = None) -> str:
@@ -324,15 +338,27 @@ def test_a_purged_draft_is_not_gone_on_with(tmp_path: Path) -> None:
 # -- killed, hindered, at the same time -----------------------------------------------------------------------------------
 
 
+_STEPS = [
+    (Path, "replace"),
+    (Path, "rename"),
+    (Path, "unlink"),
+    (purging, "keep_entry"),
+    (season_keys, "_write"),
+    (season_keys, "keep_entry"),
+]
+#: More than a purge has durable steps.
+_BEYOND = 48
+
+
 @pytest.fixture
 def _durable_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """The child dies after a transaction, or after a file was written, renamed or removed."""
     monkeypatch.setattr(test_killed, "CONTEXTS", [(Store, "transaction")])
-    monkeypatch.setattr(test_killed, "CALLS", [(Path, "replace"), (Path, "unlink"), (purging, "keep_entry")])
+    monkeypatch.setattr(test_killed, "CALLS", _STEPS)
 
 
 @pytest.mark.usefixtures("_durable_steps")
-@pytest.mark.parametrize("point", range(24))
+@pytest.mark.parametrize("point", range(_BEYOND))
 def test_a_purge_killed_anywhere_is_finished_by_the_next(made: Place, point: int) -> None:
     """Either nothing was destroyed, or all of it; the next run finishes, with one event and one certificate."""
     count = len(files(made))
@@ -345,6 +371,7 @@ def test_a_purge_killed_anywhere_is_finished_by_the_next(made: Place, point: int
     digest = run(made)
     assert files(made, "*") == ["purged-1103-2020-1.json"]
     assert certificate(made)["files"] == count
+    assert living_seasons(made) == []
     with made.open() as place:
         assert hashlib.sha256(certificate_file(place).read_bytes()).hexdigest() == digest
         assert [event.event for event in place.store.events()].count("PURGED") == 1
@@ -353,7 +380,7 @@ def test_a_purge_killed_anywhere_is_finished_by_the_next(made: Place, point: int
 @pytest.mark.usefixtures("_durable_steps")
 def test_the_kill_points_cover_the_whole_purge(made: Place) -> None:
     """A purge has fewer durable steps than the kill points above reach."""
-    assert not killed_at(24, lambda: run(made))
+    assert not killed_at(_BEYOND, lambda: run(made))
 
 
 def test_without_room_for_the_certificate_nothing_is_destroyed(made: Place) -> None:
@@ -488,7 +515,7 @@ def test_the_command_purges_and_says_what_it_cannot_reach(made: Place, kpr: Kpr)
     raised, code, said = kpr()
     assert (raised, code) == (None, 0)
     assert "Slettet for godt: 1 innsendinger" in said
-    assert "sikkerhetskopier" in said
+    assert "sesongnøklene" in said
     assert files(made) == []
     _, code, said = kpr()
     assert code == 0
@@ -521,6 +548,132 @@ def test_the_municipality_s_key_alone_opens_nothing_afterwards(made: Place) -> N
     for file in (made.folder / "backup").glob("*.vault"):
         with pytest.raises(KprError):
             vault.get(file.stem, vault.new_wrapped_key())
+
+
+def living_seasons(made: Place) -> list[str]:
+    """The season keys that could still open something."""
+    found = (made.folder / "keys" / "seasons").iterdir()
+    return sorted(path.name for path in found if path.suffix not in (".gone", ".lock"))
+
+
+def test_a_backup_of_store_and_vault_from_before_is_unreadable(made: Place) -> None:
+    """Both brought back whole, with the municipality's key: no payload and no document opens; before the purge all do."""
+    backup = made.folder.parent / "backup"
+    shutil.copytree(made.folder, backup, ignore=shutil.ignore_patterns("seasons"))
+    assert unreadable(made) == 0
+    run(made)
+    for path in made.folder.glob("kpr.sqlite*"):
+        path.unlink()
+    shutil.copytree(backup, made.folder, dirs_exist_ok=True)
+    assert all(keys(made))
+    assert unreadable(made) == len(files(made)) > 5
+
+
+def unreadable(made: Place) -> int:
+    """How many of the vault's files are destroyed for good, by what the database knows."""
+    count = 0
+    with made.open() as place:
+        with place.store.transaction() as session:
+            held = Holdings(place.store).living(session)
+        of = [(submission.wrapped_key, [submission.rows_name]) for submission in held.submissions]
+        of += [(s.wrapped_key, [m.content_name for m in held.messages]) for s in held.submissions]
+        of += [(s.wrapped_key, [a.protected_name for a in held.attempts]) for s in held.submissions]
+        of += [(entry.wrapped_key, [entry.raw_name]) for entry in held.inbox]
+        of += [(kept.wrapped_key, [kept.content_name]) for kept in held.kept]
+        for key, name in ((key, name) for key, names in of for name in names):
+            try:
+                place.vault.get(name, key)
+            except Locked as told:
+                assert "slettet for godt" in str(told)  # noqa: PT017
+                count += 1
+    return count
+
+
+def test_a_restored_season_is_purged_again_and_keeps_both_certificates(made: Place) -> None:
+    """The database forgot the purge: its rows are purged anew, and the first certificate stays under a name of its own."""
+    backup = made.folder.parent / "backup"
+    shutil.copytree(made.folder, backup, ignore=shutil.ignore_patterns("seasons"))
+    first = run(made)
+    for path in made.folder.glob("kpr.sqlite*"):
+        path.unlink()
+    shutil.copytree(backup, made.folder, dirs_exist_ok=True)
+    second = run(made)
+    assert first != second
+    assert files(made, "*") == [f"purged-1103-2020-1.{first[:16]}.json", "purged-1103-2020-1.json"]
+
+
+def test_the_certificate_names_the_season_keys_and_the_log_as_it_stood(made: Place) -> None:
+    """Whoever restores a database can see that it is from before; backups are no longer among what is not covered."""
+    with made.open() as place, place.store.transaction() as session:
+        head = session.get_one(Cycle, place.store.cycle_id).head
+    seasons = len(living_seasons(made))
+    run(made)
+    said = certificate(made)
+    assert said["event_head"] == head
+    assert len(said["season_keys"]) == seasons == 3
+    assert "backups" not in said["not_covered"]
+
+
+def test_what_was_kept_before_there_were_season_keys_is_read_and_purged(made: Place) -> None:
+    """Its data keys need none; the certificate then says that backups are not covered."""
+    with made.open() as place:
+        place.vault.seasons = None
+        old = place.kept.keep(KeptKind.KEYS, b"before", place.act("rolle A"))
+    with made.open() as place:
+        assert place.kept.read(old) == b"before"
+    run(made)
+    assert "backups" in certificate(made)["not_covered"]
+
+
+def test_a_missing_season_key_is_told_apart_from_a_destroyed_one(made: Place) -> None:
+    """Somebody forgot to put the folder back: that is a setting to mend, and nothing is lost."""
+    (made.folder / "keys" / "seasons").rename(made.folder / "elsewhere")
+    with made.open() as place, pytest.raises(BadSettings, match="season key that opens what was kept is missing"):
+        place.vault.get(place.store.latest().rows_name, place.store.latest().wrapped_key)  # type: ignore[union-attr]
+    (made.folder / "elsewhere").rename(made.folder / "keys" / "seasons")
+    assert unreadable(made) == 0
+
+
+def test_season_keys_inside_the_vault_are_refused(made: Place) -> None:
+    """The vault's backups would have them."""
+    made.settings.write_text(made.settings.read_text("utf-8").replace("keys/seasons", "vault/seasons"), "utf-8")
+    with pytest.raises(BadSettings, match="season keys lie in the vault"), made.open():
+        pass
+
+
+def test_two_that_make_the_first_season_key_at_once_use_the_same(tmp_path: Path) -> None:
+    """Whoever comes second reads what the first has written."""
+    mine, theirs = (season_keys.SeasonKeys(tmp_path, "1103-2020") for _ in range(2))
+    with mine.keeping("payload") as one, theirs.keeping("payload") as other:
+        assert one == other
+        assert mine.find(one.id) == one
+    assert [path.name for path in tmp_path.glob("*.key")] == ["1103-2020-payload-1.key"]
+
+
+def test_nobody_keeps_anything_while_season_keys_leave(tmp_path: Path) -> None:
+    """Who comes in between waits, and is given the next key; the one that left can be read until it is destroyed."""
+    keys_of = season_keys.SeasonKeys(tmp_path, "1103-2020")
+    with keys_of.keeping("payload") as first:
+        pass
+    given: list[season_keys.SeasonKey] = []
+
+    def keep() -> None:
+        with keys_of.keeping("payload") as key:
+            given.append(key)
+
+    with keys_of.leaving(["payload"]) as ids:
+        other = threading.Thread(target=keep)
+        other.start()
+        other.join(0.3)
+        assert given == []
+        assert keys_of.find(first.id) == first
+    other.join()
+    keys_of.destroy(ids)
+    assert ids == (first.id,)
+    assert given[0].id != first.id
+    assert keys_of.find(given[0].id) == given[0]
+    with pytest.raises(Locked, match="slettet for godt"):
+        keys_of.find(first.id)
 
 
 # -- found right, and what is kept beside the messages ---------------------------------------------------------------------

@@ -80,4 +80,4 @@ def _purge(place: Workplace, before: Outlook, by: str, persons: Approval, as_jso
     else:
         out.print(f"Slettet for godt: {_counts(before)}.")
         out.print(f"Beviset ligger i hvelvet (SHA-256 {digest}).")
-        out.print("kpr rår ikke over sikkerhetskopier, postkassen og fagsystemets uttrekk: slett dem dere selv.")
+        out.print("kpr rår ikke over kopier av sesongnøklene, postkassen og fagsystemets uttrekk: slett dem dere selv.")

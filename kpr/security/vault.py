@@ -2,7 +2,8 @@
 
 A file is a 12-byte head and then chunks of 1 MiB, each AES-256-GCM with its own nonce (random prefix, chunk number)
 and with name, number and "last" flag as associated data: a chunk moved, lost, or taken from another file does not
-open. Files appear whole or not at all. Purging is destroying the data key (process.md S8).
+open. Files appear whole or not at all. Purging is destroying the data key, and the season key that it was wrapped
+under as well (process.md S8).
 """
 
 from __future__ import annotations
@@ -19,10 +20,15 @@ from typing import IO, Any, BinaryIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from kpr.errors import BadMessage, BadSettings, Locked
+from kpr.security.season_keys import DESTROYED, ID_BYTES, SeasonKey, SeasonKeys, keep_entry
 
+#: What belongs to a submission or came in; documents beside the messages are kinds of their own.
+PAYLOAD = "payload"
 CHUNK = 1 << 20
 _TAG = 16
 _MAGIC = b"KPR1"
@@ -48,13 +54,18 @@ class MasterKey:
     def unwrap(self, wrapped: bytes) -> bytes:
         """The data key; BadSettings when this is not the key that wrapped it, Locked when it has been destroyed."""
         if not wrapped:
-            raise Locked("Innholdet er slettet for godt: nøkkelen er ødelagt. Det kan verken leses eller sendes igjen.")
+            raise Locked(DESTROYED)
         try:
             return aes_key_unwrap(self._key, wrapped)
         except InvalidUnwrap:
             raise BadSettings(
                 "The municipality's key does not open what was kept.", place="vault", remedy="Use the key of that time."
             ) from None
+
+    def under(self, season: SeasonKey) -> MasterKey:
+        """What wraps the data keys of a season: nobody has it without this key and that one (HKDF, RFC 5869)."""
+        derived = HKDF(SHA256(), 32, salt=season.secret, info=b"kpr season " + season.id).derive(self._key)
+        return MasterKey(derived)
 
     @classmethod
     def make(cls, path: Path) -> MasterKey:
@@ -96,6 +107,16 @@ class MasterKey:
             ) from None
 
 
+#: A wrapped data key begins so when it needs a season key; then follow that key's id and 40 bytes (RFC 3394). Without
+#: one it is those 40 bytes alone.
+_SEASON = b"\x02"
+
+
+def season_of(wrapped: bytes) -> bytes | None:
+    """The id of the season key that a wrapped data key needs; None when it needs none, or has been destroyed."""
+    return wrapped[1 : 1 + ID_BYTES] if len(wrapped) == 1 + ID_BYTES + 40 else None
+
+
 def _from_text(text: bytes, place: str) -> bytes:
     """Base64 or hex. Raw bytes come from files only: 32 typed characters are a password, not a key."""
     try:
@@ -111,13 +132,45 @@ def _from_text(text: bytes, place: str) -> bytes:
 class Vault:
     """A folder of encrypted files under opaque names."""
 
-    def __init__(self, folder: Path, master_key: MasterKey) -> None:
+    def __init__(self, folder: Path, master_key: MasterKey, seasons: SeasonKeys | None = None) -> None:
         self.folder = folder
         self._master = master_key
+        self.seasons = seasons
 
     def new_wrapped_key(self) -> bytes:
-        """A new data key, wrapped: for the database."""
+        """A new data key, wrapped under the master key alone: for what no purge has to reach in a backup."""
         return self._master.wrap(secrets.token_bytes(32))
+
+    @contextmanager
+    def keeping(self, kind: str = PAYLOAD) -> Iterator[bytes]:
+        """A new data key, wrapped for the database; the body keeps what it is for, file and row. No purge comes between."""
+        if self.seasons is None:
+            yield self.new_wrapped_key()
+            return
+        with self.seasons.keeping(kind) as season:
+            yield _SEASON + season.id + self._master.under(season).wrap(secrets.token_bytes(32))
+
+    @contextmanager
+    def leaving(self, kinds: Collection[str]) -> Iterator[tuple[bytes, ...]]:
+        """The ids of the season keys that shall go; nobody keeps anything while the body runs, or under them later."""
+        if self.seasons is None:
+            yield ()
+            return
+        with self.seasons.leaving(kinds) as ids:
+            yield ids
+
+    def destroy_seasons(self, ids: Collection[bytes]) -> None:
+        """Destroy season keys: whatever is wrapped under them is unreadable, in backups too."""
+        if self.seasons is not None:
+            self.seasons.destroy(ids)
+
+    def _unwrap(self, wrapped: bytes) -> bytes:
+        season = season_of(wrapped)
+        if season is None:
+            return self._master.unwrap(wrapped)
+        if self.seasons is None:
+            raise BadSettings("No folder of season keys is named.", place="vault.season_folder", remedy="Name it.")
+        return self._master.under(self.seasons.find(season)).unwrap(wrapped[1 + ID_BYTES :])
 
     def _path(self, name: str) -> Path:
         if not name or not all(sign.isalnum() or sign in "-_" for sign in name):
@@ -134,7 +187,7 @@ class Vault:
         path = self._path(name)
         # Two writers under one name must not share a part, or the later one writes into the earlier one's file.
         part = path.with_suffix(f".{secrets.token_hex(8)}.part")
-        cipher = AESGCM(self._master.unwrap(wrapped_key))
+        cipher = AESGCM(self._unwrap(wrapped_key))
         try:
             with clear_errors():
                 self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -154,7 +207,7 @@ class Vault:
 
     def open(self, name: str, wrapped_key: bytes) -> VaultReader:
         """A stream of the plain bytes, with ``size``; BadMessage while reading when a byte was changed."""
-        path, cipher = self._path(name), AESGCM(self._master.unwrap(wrapped_key))
+        path, cipher = self._path(name), AESGCM(self._unwrap(wrapped_key))
         try:
             raw = path.open("rb")
         except OSError:
@@ -198,15 +251,6 @@ def clear_errors() -> Iterator[None]:
             place="vault.folder",
             remedy="Make room, and check the folder's rights, then run again.",
         ) from error
-
-
-def keep_entry(folder: Path) -> None:
-    """Force the renamed entry to disk as well, or a power cut could take back what the database says is there."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _associated(name: str, number: int, *, last: bool) -> bytes:

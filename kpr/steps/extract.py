@@ -19,14 +19,15 @@ def open_submission(
     """The version to work on: an unfinished one, or a new one where the guard permits it (Locked otherwise)."""
     if second:
         place.demand(Deed.UNLOCK, by, second)
-    submission = place.store.open_version(
-        place.act(by, mended or ""),
-        approval(by, second, reason),
-        place.vault.new_wrapped_key(),
-        ack_hours=place.year.ack_hours.value,
-        too_late=place.too_late(place.clock()),
-        mended=mended or "",
-    )
+    with place.vault.keeping() as key:
+        submission = place.store.open_version(
+            place.act(by, mended or ""),
+            approval(by, second, reason),
+            key,
+            ack_hours=place.year.ack_hours.value,
+            too_late=place.too_late(place.clock()),
+            mended=mended or "",
+        )
     return submission.id
 
 

@@ -199,12 +199,13 @@ def _error_report(place: Workplace, received: Received, fault: Fault) -> str:
 
 def _set_aside(place: Workplace, received: Received, reason: str) -> str:
     """Keep it raw, with the reason. Nobody can say which message it answers, so it moves no leg."""
-    name, key = f"raw:{_digest(received)}", place.vault.new_wrapped_key()
+    name = f"raw:{_digest(received)}"
     if not place.store.has_taken_in(name):
         entry = str(uuid5(NAMESPACE_URL, name))
-        with _open(received) as body, place.vault.create(f"{entry}-inbox", key) as out:
-            shutil.copyfileobj(body, out, 1 << 20)
-        place.store.take_in(InboxKind.UNKNOWN, name, key, place.act("register"), id=entry, verdict=reason)
+        with place.vault.keeping() as key:
+            with _open(received) as body, place.vault.create(f"{entry}-inbox", key) as out:
+                shutil.copyfileobj(body, out, 1 << 20)
+            place.store.take_in(InboxKind.UNKNOWN, name, key, place.act("register"), id=entry, verdict=reason)
     received.set_aside(reason)
     return "set aside" if reason.startswith("too large") else UNREADABLE
 
@@ -230,7 +231,7 @@ def keep(
     if place.store.has_taken_in(fingerprint):
         return
     entry_id = str(uuid5(NAMESPACE_URL, fingerprint))
-    key = place.vault.new_wrapped_key()
-    place.vault.put(f"{entry_id}-inbox", key, raw)
     values = {"id": entry_id, "verdict": outcome, "note": note, "submission_id": submission_id}
-    place.store.take_in(kind, fingerprint, key, place.act("register"), **values)
+    with place.vault.keeping() as key:
+        place.vault.put(f"{entry_id}-inbox", key, raw)
+        place.store.take_in(kind, fingerprint, key, place.act("register"), **values)

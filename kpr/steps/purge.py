@@ -1,10 +1,10 @@
 """Purge: make what was sent and received unreadable for ever, by destroying its keys, and write that down (S8).
 
-The order makes a kill harmless. In one transaction the keys are locked and overwritten, the certificate is put beside
-the vault's files as a ``.part``, and its SHA-256 is noted; only after that does it get its name, are the files taken
-away, and are the database's own files cleaned of the old values. Whatever a killed run left is finished by the next.
-A backup of the vault that is restored brings files back, but not the keys. One of the database does bring them: keep
-it no longer than the data.
+The order makes a kill harmless. First nothing new is wrapped under the season keys that shall go. In one transaction
+the data keys are locked and overwritten, the certificate is put beside the vault's files as a ``.part``, and its
+SHA-256 is noted. Only after that are the season keys destroyed, which the certificate names; it gets its own name, the
+files are taken away, and the database's own files are cleaned of the old values. Whatever a killed run left is
+finished by the next. A backup of the store and the vault that is restored brings rows and files back, but no season key.
 """
 
 from __future__ import annotations
@@ -12,22 +12,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from sqlmodel import Session
 
 from kpr.checks.finding import Text
 from kpr.errors import Locked
 from kpr.guard import Approval
 from kpr.people import Deed
 from kpr.purging import opens, outlived, refusal
+from kpr.security.season_keys import keep_entry
 from kpr.security.throwaway import write_private
-from kpr.security.vault import clear_errors, keep_entry
+from kpr.security.vault import PAYLOAD, clear_errors, season_of
 from kpr.steps.workplace import Workplace
 from kpr.store import KeptKind
 from kpr.store.held import Held, Holdings
+from kpr.store.kept import season_kind
 from kpr.store.schema import scrub
+from kpr.store.tables import Cycle
 
 EVENT = "PURGED"
 
@@ -68,19 +74,23 @@ def purge(place: Workplace, *, by: str, approval: Approval | None = None) -> str
     approval = approval or Approval(frozenset({by}))
     place.demand(Deed.PURGE, *(approval.persons | {by}))
     _finish(place)
-    refused, kinds = _refused(place, approval), _outlived(place)
-    with place.store.transaction() as session:
+    if (refused := outlook(place, approval).refused) is not None:
+        raise Locked(refused.nb)
+    _destroy(place, sorted(approval.persons | {by}), approval.reason)
+    _finish(place)
+    return next(reversed(_certificates(place)), "")
+
+
+def _destroy(place: Workplace, who: list[str], reason: str) -> None:
+    """The data keys, in one transaction with the certificate; the season keys are left for what follows."""
+    kinds = _outlived(place)
+    seasonal = [PAYLOAD, *map(season_kind, kinds)]
+    with place.vault.leaving(seasonal) as seasons, place.store.transaction() as session:
         held = Holdings(place.store).living(session, kinds)
         if held:
-            if refused is not None:
-                raise Locked(refused.nb)
             Holdings(place.store).destroy_keys(session, held)
-            who = sorted(approval.persons | {by})
-            digest = _prepare(place, _certificate(place, held, who, approval.reason))
+            digest = _prepare(place, _certificate(place, held, who, reason, seasons, _head(place, session)))
             place.store.note(session, place.act(", ".join(who), digest), "cycle", EVENT)
-    if held:
-        _finish(place)
-    return next(reversed(_certificates(place)), "")
 
 
 def _refused(place: Workplace, approval: Approval) -> Text | None:
@@ -118,7 +128,9 @@ def _certificates(place: Workplace) -> list[str]:
     return [event.why for event in place.store.events() if event.event == EVENT]
 
 
-def _certificate(place: Workplace, held: Held, who: list[str], reason: str) -> dict[str, Any]:
+def _certificate(
+    place: Workplace, held: Held, who: list[str], reason: str, seasons: Collection[bytes], head: str
+) -> dict[str, Any]:
     """Ids, hashes, counts and times: nothing about persons in the extract."""
     return {
         "municipality": place.settings.municipality.number,
@@ -132,8 +144,24 @@ def _certificate(place: Workplace, held: Held, who: list[str], reason: str) -> d
             {"kind": each.kind.value, "made_at": each.made_at.isoformat(), "sha256": each.sha256} for each in held.kept
         ],
         "files": _files(place, held),
-        "not_covered": ["backups", "the mailbox", "the care-record system and its export", "the transport"],
+        "season_keys": [season.hex() for season in seasons],
+        "event_head": head,
+        "not_covered": [*_still_in_backups(held), "copies of the season keys", *_ELSEWHERE],
     }
+
+
+_ELSEWHERE = ("the mailbox", "the care-record system and its export", "the transport")
+
+
+def _still_in_backups(held: Held) -> list[str]:
+    """What was kept before there were season keys needs none: a backup of the store brings its data keys back."""
+    keys = [row.wrapped_key for rows in (held.submissions, held.inbox, held.kept) for row in rows]
+    return [] if all(map(season_of, keys)) else ["backups"]
+
+
+def _head(place: Workplace, session: Session) -> str:
+    """The mark of the log as it stands: held against this file, a database from before the purge shows itself."""
+    return session.get_one(Cycle, place.store.cycle_id).head
 
 
 def _submission(held: Held, number: int) -> dict[str, Any]:
@@ -181,15 +209,33 @@ def _part(file: Path, digest: str) -> Path:
 
 
 def _finish(place: Workplace) -> None:
-    """Name the certificates, take away the files that nobody can read, clean the database's files. Again at any time."""
+    """Destroy the season keys, name the certificates, take away the files that nobody can read, clean the database's.
+
+    Again at any time. A certificate that has its name says that the season keys in it are gone.
+    """
     certificates = _certificates(place)
     if not certificates:
         return
-    with clear_errors():
-        for number, digest in enumerate(certificates, 1):
-            file = certificate_file(place, number)
-            if _part(file, digest).exists():
-                _part(file, digest).replace(file)
+    for number, digest in enumerate(certificates, 1):
+        file = certificate_file(place, number)
+        if (part := _part(file, digest)).exists():
+            place.vault.destroy_seasons(_seasons_of(part))
+            with clear_errors():
+                _step_aside(file)
+                part.replace(file)
                 keep_entry(file.parent)
+    with clear_errors():
         place.vault.remove_all(Holdings(place.store).destroyed().names)
     scrub(place.store.engine)
+
+
+def _seasons_of(certificate: Path) -> tuple[bytes, ...]:
+    with clear_errors():
+        return tuple(bytes.fromhex(each) for each in json.loads(certificate.read_bytes()).get("season_keys", ()))
+
+
+def _step_aside(file: Path) -> None:
+    """A certificate of a purge that a restored database has forgotten keeps its content, under a name of its own."""
+    if file.exists():
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        file.rename(file.with_suffix(f".{digest[:16]}.json"))

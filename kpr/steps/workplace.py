@@ -23,6 +23,7 @@ from kpr.packaging.open import open_packaging
 from kpr.packaging.seam import Packaging
 from kpr.people import Deed, demand, role_of
 from kpr.security.certificates import Identity, Purpose, check_certificate, load_certificate, load_identity
+from kpr.security.season_keys import SeasonKeys
 from kpr.security.trust_settings import Checked
 from kpr.security.vault import MasterKey, Vault
 from kpr.settings import Environment, Settings, load_settings
@@ -236,7 +237,7 @@ def open_workplace(settings_file: Path) -> Iterator[Workplace]:
             settings,
             year,
             Store(engine, settings.municipality.number, settings.data_year),
-            Vault(settings.vault.folder, MasterKey.load(settings.vault.key_file, settings.vault.key_variable)),
+            _open_vault(settings),
             transport,
             file_clock(settings.clock_file) if settings.clock_file else system_clock,
             book,
@@ -244,6 +245,18 @@ def open_workplace(settings_file: Path) -> Iterator[Workplace]:
     finally:
         transport.close()
         engine.dispose()
+
+
+def _open_vault(settings: Settings) -> Vault:
+    said = settings.vault
+    if said.season_folder.resolve().is_relative_to(said.folder.resolve()):
+        raise BadSettings(
+            "The season keys lie in the vault, so that its backups would have them.",
+            place="vault.season_folder",
+            remedy="Name a folder outside of vault.folder.",
+        )
+    seasons = SeasonKeys(said.season_folder, f"{settings.municipality.number}-{settings.data_year}")
+    return Vault(said.folder, MasterKey.load(said.key_file, said.key_variable), seasons)
 
 
 def _check_receiver(settings: Settings, year: Year) -> None:

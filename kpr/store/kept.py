@@ -14,11 +14,11 @@ from enum import StrEnum
 from uuid import uuid4
 
 from sqlalchemy import Column, LargeBinary
-from sqlmodel import Field, SQLModel, col, select
+from sqlmodel import Field, Session, SQLModel, col, select
 
 from kpr.security.vault import Vault
 from kpr.store.store import PURGED_KEY, Act, Store
-from kpr.store.tables import Coded, Moment
+from kpr.store.tables import Coded, Moment, Submission
 
 
 class KeptKind(StrEnum):
@@ -32,6 +32,15 @@ class KeptKind(StrEnum):
     VIEW = "VIEW"  #: the numbers of the register's view, with the difference to ours
     LETTER = "LETTER"  #: a letter that was sent
     PROOF = "PROOF"  #: a proof that was made
+
+
+#: What people give or make, and what has no event of its own yet.
+_TOLD = frozenset({KeptKind.LAST_YEAR, KeptKind.VIEW, KeptKind.PROOF})
+
+
+def season_kind(kind: KeptKind) -> str:
+    """The kind of season key under which such documents are kept: each kind lives as long as it is needed."""
+    return kind.value.lower()
 
 
 class Kept(SQLModel, table=True):
@@ -65,21 +74,30 @@ class KeptBook:
         self, kind: KeptKind, content: bytes, act: Act, *, submission_id: str | None = None, note: str = ""
     ) -> Kept:
         """Keep a document: first the file, then the row, so that every row has its file."""
-        kept = Kept(
-            cycle_id=self.store.cycle_id,
-            submission_id=submission_id,
-            kind=kind,
-            made_at=act.at,
-            made_by=act.who,
-            number=len(self._rows()) + 1,
-            sha256=hashlib.sha256(content).hexdigest(),
-            note=note,
-            wrapped_key=self.vault.new_wrapped_key(),
-        )
-        self.vault.put(kept.content_name, kept.wrapped_key, content)
-        with self.store.transaction() as session:
-            session.add(kept)
+        with self.vault.keeping(season_kind(kind)) as key:
+            kept = Kept(
+                cycle_id=self.store.cycle_id,
+                submission_id=submission_id,
+                kind=kind,
+                made_at=act.at,
+                made_by=act.who,
+                number=len(self._rows()) + 1,
+                sha256=hashlib.sha256(content).hexdigest(),
+                note=note,
+                wrapped_key=key,
+            )
+            self.vault.put(kept.content_name, kept.wrapped_key, content)
+            with self.store.transaction() as session:
+                session.add(kept)
+                if kind in _TOLD:
+                    session.flush()
+                    self._tell(session, kept, act)
         return kept
+
+    def _tell(self, session: Session, kept: Kept, act: Act) -> None:
+        """In the log of events too, where an edit shows; with the beginning of the document's SHA-256."""
+        of = session.get(Submission, kept.submission_id) if kept.submission_id else None
+        self.store.note(session, act, "kept", kept.kind.value, submission=of, to_state=kept.sha256[:16])
 
     def newest(self, kind: KeptKind, submission_id: str | None = None) -> Kept | None:
         """The newest readable one of this cycle, or of one submission in it; None when there is none."""
