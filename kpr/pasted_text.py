@@ -14,6 +14,8 @@ MAX_BYTES = 100_000
 BLANKS = " \u00a0\u202f\u2009"
 #: A whole number, with or without a separator between thousands.
 WHOLE_NUMBER = re.compile(rf"[0-9]+|[0-9]{{1,3}}(?:[{BLANKS}.,'’][0-9]{{3}})+")
+#: What the line of all recipients is called, in small letters.
+EVERYBODY = frozenset({"persons", "personer", "alle", "totalt", "sum", "i alt", "alle brukere", "pepeid"})
 
 #: How files begin that say their own encoding, as spreadsheets write them.
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))

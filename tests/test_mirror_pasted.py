@@ -49,11 +49,68 @@ def read(text: str) -> dict[str, float | None]:
         "Type\tTjeneste\tI år\tI fjor\tEndring\n6\tHjemmesykepleie\t1250\t1100\t13,6 %",
         "Kode;2019;2020\n6;1100;1250",
         "Vår oversikt 2020\n\n6;1250\n;;\nSlutt på tabellen.",
+        "Kode;Tjeneste;Endring;I fjor;I år\n6;Hjemmesykepleie;7,1;21;1250",
+        "Kode;Antall brukere 2019;Antall brukere 2020\n6;1100;1250",
+        "Kode\tBrukere 2020\tBrukere 2019\n6\t1250\t1100",
+        "Kode;Fjoråret;Dette året\n6;1100;1250",
+        "Kode;I fjor;I år (2020);Norge 2020\n6;1100;1250;90000",
+        "Kode;Antall;Andel\n6;1250;45,0",
+        'Kode;Tjeneste;I fjor;I år\n6;"Hjemmesykepleie; hele døgnet";1100;1250',
+        ";;I fjor;I år\nKode;Tjeneste;Antall;Antall\n6;Hjemmesykepleie;1100;1250",
+        "Kode  Tjeneste  I fjor  I år  Endring\n6  Hjemmesykepleie  1100  1250  13,6 %",
+        "Kode  Tjeneste  I fjor  I år\n6  Hjemmesykepleie  1100  1250  13,6 %",
+        "Kode;I fjor;I år\nT1.6=1250",
     ],
 )
 def test_a_count_is_read_however_it_is_written(text: str) -> None:
     """Tabs, semicolons, blanks, headings, thousand separators and typed rows all give the same number."""
     assert read(text) == {"T1.6": 1250}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Kode;Tjeneste;I fjor;I år\n7;Brukerstyrt personlig assistanse;35;",
+        "Kode\tTjeneste\tI fjor\tI år\t\n7\tBrukerstyrt personlig assistanse\t35\t\t",
+        "Kode;Tjeneste;I fjor;I år\n7;35",
+        "Kode;Tjeneste;I fjor\n7;Brukerstyrt personlig assistanse;35",
+        "I fjor;I år\n7;35;36",
+        "Kode;Antall;Antall\n7;35;36",
+        "Kode  Tjeneste  I fjor  I år\n7  Brukerstyrt personlig assistanse  35",
+        "Kode  Tjeneste  Utfall  I fjor  I år\n7  Brukerstyrt personlig assistanse  7,1  35  36",
+        "Kode Tjeneste I fjor I år\n7 Brukerstyrt personlig assistanse 35",
+        "Kode;I fjor;I år\n7 Brukerstyrt personlig assistanse 35",
+    ],
+)
+def test_last_years_number_is_never_taken_for_this_years(text: str) -> None:
+    """A row without this year's number, or whose columns are not the heading's, is refused with its line."""
+    with pytest.raises(BadInput, match=r"mangler årets tall|sier ikke hvilken kolonne") as told:
+        read(text)
+    assert told.value.place == "linje 2"
+    assert told.value.remedy
+
+
+def test_a_row_that_the_view_shows_empty_beside_the_change_reads_this_years_column() -> None:
+    """A change without its sign for per cent stands before the years, and does not move them."""
+    assert read("Kode;Tjeneste;Endring;I fjor;I år\n7;Brukerstyrt personlig assistanse;7,1;21;75") == {"T1.7": 75}
+
+
+@pytest.mark.parametrize("line", ["Sum;200", "Totalt\t200", "Alle brukere 200", "personer;200", "I alt\t\t200"])
+def test_the_line_of_all_recipients_has_many_names(line: str) -> None:
+    """It may be called whatever it may be called in last year's table."""
+    assert read(f"6;1250\n{line}") == {"T1.6": 1250, "T1.personer": 200}
+
+
+def test_a_code_that_is_not_there_is_no_heading() -> None:
+    """As many persons as the year has a number: the line is refused, not passed over."""
+    with pytest.raises(BadInput, match="Raden 99 finnes ikke"):
+        read("6;1250\n99;2020")
+
+
+def test_shares_and_counts_have_columns_of_their_own() -> None:
+    """Where a table of the view shows both, a share is read from the share's column."""
+    page = "Langtidsopphold\nFakta\tAntall 2020\tAndel 2020\tAndel 2019\nHusstand\t30\t45,0 %\t50,0 %\n"
+    assert read(page) == {"T2.poHusstand": 45.0}
 
 
 @pytest.mark.parametrize("text", ["<5", "–", "-", "..", ":", "under 5", "< 5"])

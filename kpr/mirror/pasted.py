@@ -1,7 +1,8 @@
 """The view's numbers as the officer pastes or types them: a whole page, a table, a CSV file. Pure.
 
 A line is a row of the view when it begins with a service code or with a text of the view; a heading says which table
-follows, and which of two numbers is this year's. Whatever stands between the tables is left out and counted.
+follows, and which column is this year's (:mod:`kpr.mirror.headings`): a number is taken from that column alone.
+Whatever stands between the tables is left out and counted.
 """
 
 from __future__ import annotations
@@ -11,19 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kpr.errors import BadInput
+from kpr.mirror.cells import DECIMAL, HIDDEN, Cells, cells_of, is_number, split_by_number
 from kpr.mirror.compare import Given
+from kpr.mirror.headings import Heading, heading
 from kpr.mirror.rows import ALL, Row
-from kpr.pasted_text import BLANKS, WHOLE_NUMBER, read_text
+from kpr.pasted_text import BLANKS, EVERYBODY, WHOLE_NUMBER, read_text
 
 _FORM = "Lim inn tabellen som visningen viser den, eller skriv én linje per rad: 6;1250"
 
 _TABLES = {"langtidsopphold": "T2", "hjemmeboende": "T3", "brukere per tjenestetype": "T1"}
-#: Headings of the column that is ours this year, and of those that are not.
-_OURS = {"i år", "nå", "antall", "andel", "kommunen", "egen kommune"}
-_OTHERS = {"i fjor", "fjoråret", "forrige år", "norge", "landet", "hele landet"}
-#: How a table says that it does not show a number.
-_HIDDEN = {"–", "-", "—", ".", "..", ":", "*", "<5", "< 5", "&lt;5", "1-4", "1–4", "under 5"}
-_DECIMAL = re.compile(r"([+-]?\d{1,3})(?:[.,](\d{1,2}))? ?%?")
 _GROUP_SIZE = re.compile(rf"(<5|< 5|[0-9][0-9{BLANKS}.]*) personer per 31\.12\..*")
 _TYPED = re.compile(r"(T[123])\.(\w+)[ =:;\t]+(.+)", re.IGNORECASE)
 
@@ -50,9 +47,9 @@ def read_view(raw: bytes, rows: Sequence[Row], *, name: str = "", data_year: int
 def read_number(text: str, row: Row, place: str) -> Given:
     """One number of the view for a row: a count, a share in per cent, or that it is hidden."""
     said = text.strip(f"{BLANKS}\t").lower()
-    if said in _HIDDEN:
+    if said in HIDDEN:
         return Given(None)
-    if row.of is not None and (share := _DECIMAL.fullmatch(said)):
+    if row.of is not None and (share := DECIMAL.fullmatch(said)):
         return _share(share, place)
     if row.of is None and WHOLE_NUMBER.fullmatch(said) and len(digits := re.sub(r"\D", "", said)) <= 7:
         return Given(float(digits))
@@ -77,48 +74,48 @@ class _Reader:
     numbers: dict[str, Given] = field(default_factory=dict)
     left_out: int = 0
     table: str = "T1"
-    #: Of the numbers in a row, which is this year's; None while no heading has said so.
-    column: int | None = None
+    #: Of this table's columns, which is this year's; None while no heading has said so.
+    heading: Heading | None = None
 
     def take(self, line: str, place: str) -> None:
         """One line: a row typed by its name, a heading, a row of a table, or something between."""
         if typed := _TYPED.fullmatch(line.strip()):
             self._keep(self._named(typed[1].upper(), typed[2], place), typed[3], place)
             return
-        cells = _cells(line)
+        cells = cells_of(line)
         if self._is_heading(cells):
             return
-        row = self._row(cells)
-        if row is None and len(cells) == 1 and (row := self._row(split := _split_by_number(cells[0]))):
-            cells = split
+        row = self._row(cells.filled)
+        if row is None and len(cells.filled) == 1:
+            split = split_by_number(cells.filled[0])
+            if row := self._row(split.filled):
+                cells = split
         if row is None:
-            self._not_a_row(cells, place)
+            self._not_a_row(cells.filled, place)
         else:
-            self._keep(row, self._ours(row, self._after(row, cells), place), place)
+            self._keep(row, self._ours(row, cells, place), place)
 
-    def _is_heading(self, cells: list[str]) -> bool:
-        words = [cell.lower() for cell in cells]
+    def _is_heading(self, cells: Cells) -> bool:
+        words = [cell.lower() for cell in cells.filled]
         table = next((_TABLES[word] for word in words if word in _TABLES), None)
-        if table and not any(_is_number(cell) for cell in cells):
-            self.table, self.column = table, None
+        if table and not any(is_number(cell) for cell in words):
+            self.table, self.heading = table, None
             return True
-        if (size := _GROUP_SIZE.fullmatch(" ".join(cells))) and self.table != "T1":
+        if (size := _GROUP_SIZE.fullmatch(" ".join(cells.filled))) and self.table != "T1":
             self._keep(self._named(self.table, ALL, self.name), size[1], self.name)
             return True
-        named = [word for word in words if word in _OTHERS | self._years(-1) | _OURS | self._years(0)]
-        ours = [at for at, word in enumerate(named) if word in _OURS | self._years(0)]
-        if ours and self._row(cells) is None:
-            self.column = ours[0]
-            return True
-        return False
-
-    def _years(self, step: int) -> set[str]:
-        return {str(self.data_year + step)} if self.data_year else set()
+        found = heading(cells, self.data_year)
+        if found is None or self._row(cells.filled) is not None:
+            return False
+        # Under «I fjor; I år» may stand «Antall; Antall», which says nothing more.
+        if self.heading is None or found.is_plain or not self.heading.is_plain:
+            self.heading = found
+        return True
 
     def _row(self, cells: list[str]) -> Row | None:
         """Which row begins here: by its code, or by the text that the view shows."""
         first = cells[0].lower().removeprefix("tjtjentype").strip()
-        code = first.lstrip("0") if first.isdigit() else first
+        code = first.lstrip("0") if first.isdigit() else ALL if first in EVERYBODY else first
         words = {cell.lower() for cell in cells}
         for row in self.rows:
             by_key = row.table == "T1" and row.key.lower() == code
@@ -128,27 +125,23 @@ class _Reader:
         groups = [row for row in self.rows if row.key == ALL and row.table != "T1"]
         return next((row for row in groups if row.text.lower() == first and len(cells) > 1), None)
 
-    def _after(self, row: Row, cells: list[str]) -> list[str]:
-        """The cells that hold numbers: what follows the code and the text."""
-        rest = cells[1:] if cells[0].lower() != row.text.lower() else cells[cells.index(cells[0]) + 1 :]
-        return [cell for cell in rest if cell and cell.lower() != row.text.lower()]
-
-    def _ours(self, row: Row, cells: list[str], place: str) -> str:
+    def _ours(self, row: Row, cells: Cells, place: str) -> str:
         """The cell of this year and this municipality; a change in per cent beside counts is none of them."""
-        numbers = [cell for cell in cells if _is_number(cell) and (row.of is not None or "%" not in cell)]
+        if self.heading is not None:
+            return self.heading.ours(cells, place, share=row.of is not None)
+        after = [cell for cell in cells.filled[1:] if cell.lower() != row.text.lower()]
+        numbers = [cell for cell in after if is_number(cell) and (row.of is not None or "%" not in cell)]
         if len(numbers) <= 1:
-            return (numbers or cells[-1:] or [""])[0]
-        if self.column is None:
-            raise BadInput(
-                "Raden har flere tall, og ingen overskrift sier hvilket som er kommunens i år.",
-                place=place,
-                remedy="Ta med overskriften («I år», «I fjor»), eller bare årets tall.",
-            )
-        return numbers[min(self.column, len(numbers) - 1)]
+            return (numbers or after[-1:] or [""])[0]
+        raise BadInput(
+            "Raden har flere tall, og ingen overskrift sier hvilket som er kommunens i år.",
+            place=place,
+            remedy="Ta med overskriften («I år», «I fjor»), eller bare årets tall.",
+        )
 
     def _not_a_row(self, cells: list[str], place: str) -> None:
         """A line with columns and a number in the last must be a row; anything else is what stands between tables."""
-        if len(cells) < 2 or not _is_number(cells[-1]):
+        if len(cells) < 2 or not is_number(cells[-1]):
             self.left_out += 1
             return
         known = ", ".join(row.key for row in self.rows if row.table == self.table)
@@ -167,39 +160,3 @@ class _Reader:
         if row.name in self.numbers:
             raise BadInput(f"Raden {row.name} er gitt to ganger.", place=place, remedy="La bare én av dem stå.")
         self.numbers[row.name] = read_number(text, row, place)
-
-
-def _is_number(cell: str) -> bool:
-    said = cell.lower()
-    return said in _HIDDEN or bool(WHOLE_NUMBER.fullmatch(said)) or bool(_DECIMAL.fullmatch(said))
-
-
-_SPACES = re.compile(r"[ \u00a0\u202f\u2009]{2,}")
-_ENDS_IN_NUMBER = re.compile(
-    rf"(.*?\D)[{BLANKS}]+(<[ ]?5|–|-|[0-9]{{1,3}}(?:[{BLANKS}][0-9]{{3}})+|[0-9][0-9.,]*[ ]?%?)"
-)
-_BEGINS_WITH_CODE = re.compile(rf"([0-9]{{1,3}})[{BLANKS}]+(.+)")
-
-
-def _cells(line: str) -> list[str]:
-    """The cells of a line: by tab, semicolon or several blanks; a line with neither is one cell, or code and number."""
-    for separator in ("\t", ";"):
-        if separator in line:
-            found = [cell.strip(f'{BLANKS}"') for cell in line.split(separator)]
-            return [cell for cell in found if cell]
-    found = _SPACES.split(line.strip(BLANKS))
-    if len(found) > 1 and (code := _BEGINS_WITH_CODE.fullmatch(found[0])):
-        return [*code.groups(), *found[1:]]
-    return found
-
-
-def _split_by_number(line: str) -> list[str]:
-    """``6 Hjemmesykepleie 1 250`` is a code, a text and a number; ``6 1 250`` a code and a number."""
-    if code := _BEGINS_WITH_CODE.fullmatch(line):
-        if _is_number(code[2]):
-            return [code[1], code[2]]
-        if ends := _ENDS_IN_NUMBER.fullmatch(code[2]):
-            return [code[1], ends[1].strip(BLANKS), ends[2]]
-    if ends := _ENDS_IN_NUMBER.fullmatch(line):
-        return [ends[1].strip(BLANKS), ends[2]]
-    return [line]

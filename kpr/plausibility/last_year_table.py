@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 from kpr.checks.counting import ALL_PERSONS, FIELDS
 from kpr.errors import BadInput
-from kpr.pasted_text import BLANKS, WHOLE_NUMBER, read_text
+from kpr.pasted_text import BLANKS, EVERYBODY, WHOLE_NUMBER, read_text
 from kpr.years import Year
 
 _WORDS = r"[^\W\d_]+(?: [^\W\d_]+)*"
 _PASTED = re.compile(rf"([0-9]+|{_WORDS})[{BLANKS}]+(?:\D*[^\d{BLANKS}.,'’][{BLANKS}]+)?([0-9][0-9{BLANKS}.,'’]*)")
 _YEAR = re.compile(r"\D*20[0-9]{2}")
-_PERSONS = {"persons", "personer", "alle", "totalt", "sum", "i alt", "alle brukere", "pepeid"}
 _FIELDS = {field.lower(): field for field in FIELDS}
 _FORM = "Skriv én linje per tjeneste: koden, semikolon, antall personer. Eksempel: 6;1250"
 
@@ -90,7 +89,7 @@ def _cells(line: str, separator: str | None, place: str) -> list[str]:
 def _codes(year: Year) -> dict[str, str]:
     """What may name a line, in small letters."""
     types = {code: code for code in year.codes("tjTjenType")}
-    return types | {"29": "29"} | dict.fromkeys(_PERSONS, ALL_PERSONS) | _FIELDS
+    return types | {"29": "29"} | dict.fromkeys(EVERYBODY, ALL_PERSONS) | _FIELDS
 
 
 def _line(cell: str, codes: dict[str, str], year: Year, place: str) -> str:
