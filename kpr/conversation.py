@@ -266,10 +266,13 @@ def verdict(
     *,
     view_agrees: bool = False,
 ) -> Verdict:
-    """Delivered by transport; accepted when both legs are good; right when a person has signed that the view agrees."""
+    """Delivered by transport; accepted when both legs are good; right when a person has signed that the view agrees.
+
+    Right is asked of what is accepted: a leg that turns bad after the signature takes it away.
+    """
     delivered = ident_attempt is AttemptState.DELIVERED and iplos_attempt is AttemptState.DELIVERED
     accepted = ident_leg is IdentLeg.FEEDBACK_OK and receipt_leg is ReceiptLeg.POSITIVE
-    return Verdict(delivered, accepted, view_agrees)
+    return Verdict(delivered, accepted, accepted and view_agrees)
 
 
 def consequence(

@@ -304,10 +304,12 @@ def test_right_needs_the_view() -> None:
     assert verdict(*delivered) == Verdict(delivered=True, accepted=True, right=False)
 
 
-def test_right_is_an_answer_of_its_own() -> None:
-    """The three answers are never merged: a view that agrees is right, also while a receipt is awaited."""
-    answer = verdict(None, None, IdentLeg.SENT, ReceiptLeg.NONE, view_agrees=True)
-    assert answer == Verdict(delivered=False, accepted=False, right=True)
+def test_right_is_only_what_is_accepted() -> None:
+    """A signature counts while both legs are good: one that is missing, or turned bad since, takes it away."""
+    both = (AttemptState.DELIVERED, AttemptState.DELIVERED)
+    for ident_leg, receipt_leg in product(IdentLeg, ReceiptLeg):
+        answer = verdict(*both, ident_leg, receipt_leg, view_agrees=True)
+        assert answer.right is answer.accepted
 
 
 def test_a_verdict_does_not_change() -> None:

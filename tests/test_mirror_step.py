@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from place import Place
 
+from kpr.conversation import ReceiptEvent, ReceiptLeg, Verdict
 from kpr.errors import BadInput, BadMessage, Locked
+from kpr.fleet.installation import load_installation
+from kpr.fleet.look import look
 from kpr.mirror.compare import Agreement
 from kpr.registry.register import Register
 from kpr.registry.serve import answer
@@ -16,6 +19,7 @@ from kpr.registry.settings import load_register_settings
 from kpr.registry.view import view_text
 from kpr.steps.extract import kept_rows
 from kpr.steps.mirror import explain_row, give, mirror, sign
+from kpr.store import Message, MessageKind
 
 
 def view_text_of(place: Place) -> str:
@@ -27,6 +31,17 @@ def view_text_of(place: Place) -> str:
         return f"Registerets visning: kommune 1103, 2020\n{view_text(view)}"
     finally:
         register.close()
+
+
+def reject_ids(place: Place) -> None:
+    """A negative receipt comes for the ident message, late."""
+    with place.open() as opened:
+        latest = opened.store.latest()
+        assert latest is not None
+        message = opened.store.message(latest.id, MessageKind.IDENT)
+        with opened.store.transaction() as session:  # as a register that sends no receipt for it at first
+            session.get_one(Message, message.id).receipt_leg = ReceiptLeg.NONE
+        opened.legs.receipt(message.id, ReceiptEvent.NEGATIVE, opened.act("register"), "T02")
 
 
 @pytest.fixture
@@ -164,3 +179,32 @@ def test_the_document_holds_no_person(accepted: Place) -> None:
     assert people
     assert not [value for value in people if value in text]
     assert json.loads(text)["data_year"] == 2020
+
+
+def test_right_is_gone_when_the_national_ids_are_rejected_after_the_signature(accepted: Place) -> None:
+    """A negative receipt on the ident message: no longer accepted, so not right; the board and the mirror say the same."""
+    with accepted.open() as place:
+        give(place, view_text_of(accepted).encode(), by="fagansvarlig")
+        sign(place, by="leder")
+    assert accepted.status().verdict == Verdict(delivered=True, accepted=True, right=True)
+    assert look(next(iter(load_installation(accepted.settings)))).right
+    reject_ids(accepted)
+    assert accepted.status().verdict == Verdict(delivered=True, accepted=False, right=False)
+    assert not look(next(iter(load_installation(accepted.settings)))).right
+    with accepted.open() as place:
+        assert mirror(place).signed is None
+
+
+def test_what_has_its_national_ids_rejected_cannot_be_signed(accepted: Place) -> None:
+    """Accepted once, and rejected on its ids since: Locked, with what to do, and nothing is written."""
+    with accepted.open() as place:
+        give(place, view_text_of(accepted).encode(), by="fagansvarlig")
+    reject_ids(accepted)
+    with accepted.open() as place:
+        with pytest.raises(Locked, match="feil i fødselsnumrene"):
+            sign(place, by="leder")
+        latest = place.store.latest()
+        assert latest is not None
+        with pytest.raises(Locked, match="feil i fødselsnumrene"):
+            place.judgements.sign_off(latest.id, mirror(place).kept.id, place.act("leder"))
+        assert not [event for event in place.store.events() if event.event == "SIGNED_OFF"]

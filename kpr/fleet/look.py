@@ -76,7 +76,8 @@ LIMIT 1""").bindparams(bindparam("since", type_=Moment()))
 #: Asked apart: a store that has not been opened since the last upgrade has no such table, and nobody has signed there.
 _RIGHT = text("""
 SELECT 1 FROM signoff f JOIN submission s ON f.submission_id = s.id JOIN cycle c ON s.cycle_id = c.id
-WHERE c.municipality = :number AND c.data_year = :year AND s.state = 'ACCEPTED' AND s.version = :version""")
+WHERE c.municipality = :number AND c.data_year = :year AND s.state = 'ACCEPTED' AND s.version = :version
+  AND s.ident_leg = 'FEEDBACK_OK'""")
 
 
 def look(entry: Entry) -> Standing:

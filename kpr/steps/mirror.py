@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import IO, BinaryIO, cast
 
 from kpr.checks.register_view import register_view
-from kpr.conversation import SubmissionState
 from kpr.errors import BadInput, BadMessage, Locked
 from kpr.free_text import refuse_ids
 from kpr.mirror.compare import Explanation, Given
@@ -23,6 +22,7 @@ from kpr.sources.xml_files import XmlSource
 from kpr.steps.last_year import last_year
 from kpr.steps.workplace import Workplace
 from kpr.store import Kept, KeptKind, Message, MessageKind, SignOff, Submission
+from kpr.store.judgements import demand_accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,7 @@ def sign(place: Workplace, *, by: str, why: str = "") -> SignOff:
         raise BadInput("Navnet mangler.", place="--by", remedy="Skriv rollen eller navnet ditt.")
     place.demand(Deed.SIGN_OFF, by)
     seen = mirror(place)
-    if seen.submission.state is not SubmissionState.ACCEPTED:
-        raise Locked("Bare en innsending som registeret har godtatt, kan meldes riktig.")
+    demand_accepted(seen.submission)
     if not seen.document.given:
         raise Locked("Visningens tall er ikke gitt ennå. Gi dem med «kpr view give».")
     if waiting := [line.row.name for line in seen.document.unsettled]:

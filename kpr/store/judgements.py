@@ -10,7 +10,7 @@ from sqlalchemy import Column, Integer, UniqueConstraint
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel, col, select
 
-from kpr.conversation import SubmissionState
+from kpr.conversation import IdentLeg, SubmissionState
 from kpr.errors import Locked
 from kpr.store.store import Act, Store
 from kpr.store.tables import Moment, Submission
@@ -74,13 +74,12 @@ class Judgements:
             return list(session.exec(wanted).all())
 
     def sign_off(self, submission_id: str, kept_id: str, act: Act) -> SignOff:
-        """Write down that the view agrees, once; Locked when the version is not the newest, or not accepted."""
+        """Write down that the view agrees, once; Locked when the version is not accepted, both legs good."""
         signed = SignOff(submission_id=submission_id, kept_id=kept_id, at=act.at, who=act.who, why=act.why)
         try:
             with self.store.transaction() as session:
                 submission = self.store.locked(session, submission_id)
-                if submission.state is not SubmissionState.ACCEPTED:
-                    raise Locked("Bare en innsending som registeret har godtatt, kan meldes riktig.")
+                demand_accepted(submission)
                 session.add(signed)
                 self.store.note(session, act, "view", "SIGNED_OFF", submission=submission, to_state=submission.state)
         except IntegrityError:
@@ -88,7 +87,22 @@ class Judgements:
         return signed
 
     def signed_off(self, submission_id: str) -> SignOff | None:
-        """Who signed, and when; None when nobody has, or when the register has withdrawn its receipt since."""
-        wanted = select(SignOff).join(Submission).where(Submission.state == SubmissionState.ACCEPTED)
+        """Who signed, and when; None when nobody has, or when it is no longer accepted: withdrawn, or ids at fault."""
+        wanted = (
+            select(SignOff)
+            .join(Submission)
+            .where(Submission.state == SubmissionState.ACCEPTED, Submission.ident_leg == IdentLeg.FEEDBACK_OK)
+        )
         with self.store.transaction() as session:
             return session.exec(wanted.where(SignOff.submission_id == submission_id)).first()
+
+
+def demand_accepted(submission: Submission) -> None:
+    """Locked unless the register has accepted it, and has said nothing against the national ids since (L18, L22)."""
+    if submission.state is not SubmissionState.ACCEPTED:
+        raise Locked("Bare en innsending som registeret har godtatt, kan meldes riktig.")
+    if submission.ident_leg is not IdentLeg.FEEDBACK_OK:
+        raise Locked(
+            "Registeret har meldt feil i fødselsnumrene etter at innsendingen ble godtatt. Da kan den ikke meldes riktig: "
+            "se «kpr status», rett i fagsystemet og send en ny versjon."
+        )
