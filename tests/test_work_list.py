@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from place import Place
 
-from kpr.checks.finding import Owner, Severity
+from kpr.checks.finding import Mode, Owner, Severity
 from kpr.checks.run import full_catalogue
 from kpr.errors import BadMessage, Locked
+from kpr.persons.decisions import Verdict
 from kpr.report.work_list import Entry, Former, WorkList, read_former
 from kpr.steps.extract import kept_rows
+from kpr.steps.persons import decide
 from kpr.steps.report import prepare
 from kpr.steps.work_list import WorkListMade, write_work_list
 from kpr.years import load_year
@@ -67,6 +70,33 @@ def test_a_rule_that_the_program_no_longer_has_is_not_listed_as_mended() -> None
     """What another version of the program found under a rule that is gone says nothing about the extract."""
     rows, _ = run([], Former({("X999", "17", "TJENESTE", ""): (1, "2021-01-07", "")}))
     assert rows == []
+
+
+def test_a_person_who_is_left_out_has_not_been_mended() -> None:
+    """What was found on somebody who is left out is told as left out, and the others as mended."""
+    _, former = run([entry("X17"), entry("X17", "18")], day=YESTERDAY)
+    made = WorkList(CATALOGUE, TODAY, former, left_out={"17"})
+    rows = list(csv.DictReader(io.StringIO("".join(made.lines([]))[1:]), delimiter=";"))
+    assert [(row["Lokal nøkkel"], row["Status"]) for row in rows] == [("17", "utelatt"), ("18", "rettet")]
+
+
+def test_a_swing_that_is_explained_has_not_been_mended() -> None:
+    """The same line under the rule of what is explained: told so; another line that is gone was mended."""
+    six, seven = (replace(entry("X32a", ""), element=f"tjTjenType {code}") for code in "67")
+    _, former = run([six, seven], day=YESTERDAY)
+    rows, _ = run([replace(six, rule="X32c")], former)
+    assert [(row["Regel"], row["Element"], row["Status"]) for row in rows] == [
+        ("X32c", "tjTjenType 6", "nytt"),
+        ("X32a", "tjTjenType 6", "forklart"),
+        ("X32a", "tjTjenType 7", "rettet"),
+    ]
+
+
+def test_a_rule_that_is_only_counted_now_is_not_listed_as_mended() -> None:
+    """Watched rules stand on no list, so that nothing is said of what they found before."""
+    _, former = run([entry("X17")], day=YESTERDAY)
+    made = WorkList(full_catalogue(load_year(2020), {"X17": Mode.OBSERVE}), TODAY, former)
+    assert len(list(made.lines([]))) == 1
 
 
 @given(
@@ -133,6 +163,28 @@ def test_mended_in_the_care_record_system_is_mended_on_the_list(tmp_path: Path) 
     assert second.mended >= 3
     assert [row["Status"] for row in rows if row["Regel"] == "R-peKjonn-K"] == ["rettet"] * 3
     assert {row["Siden"] for row in rows if row["Regel"] == "R-peKjonn-K"} == {"2021-01-07"}
+
+
+def test_left_out_by_her_word_is_told_so_on_the_list(tmp_path: Path) -> None:
+    """Two persons with faults are left out; the next extract still has the faults, which are not said to be mended."""
+    place = Place(tmp_path, persons=30)
+    place.extract(unknown_sex=2)
+    check(place)
+    _, rows = written(place)
+    keys = {row["Lokal nøkkel"] for row in rows if row["Regel"] == "R-peKjonn-K"}
+    assert len(keys) == 2
+    with place.open() as opened:
+        for key in keys:
+            decide(opened, key, Verdict.LEAVE_OUT, by="fagansvarlig", why="Opplæring")
+    place.later(days=1)
+    place.persons += 1
+    place.extract(unknown_sex=2)
+    check(place)
+    made, rows = written(place)
+    of_them = [row for row in rows if row["Lokal nøkkel"] in keys]
+    assert {row["Status"] for row in of_them} == {"utelatt"}
+    assert sum(row["Regel"] == "R-peKjonn-K" for row in of_them) == 2
+    assert made.left_out == len(of_them)
 
 
 def test_the_list_names_units_and_holds_no_national_id(tmp_path: Path) -> None:

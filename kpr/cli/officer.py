@@ -56,6 +56,8 @@ def worklist(
         return
     out.print(f"Listen er skrevet til {to}. Åpne den i et regneark.", markup=False)
     out.print(f"Nye: {made.new}. Står igjen: {made.remaining}. Rettet siden sist: {made.mended}.")
+    if made.left_out or made.explained:
+        out.print(f"Borte uten å være rettet: {made.left_out} utelatt, {made.explained} forklart.")
 
 
 def pages(

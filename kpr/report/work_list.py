@@ -1,7 +1,8 @@
 """The work list: every finding with the unit that can mend it, as CSV, and what was mended since the last run. Pure.
 
 A finding is known again by rule, person, class and element, not by its row: rows change their numbers from one
-extract to the next. Of several alike only their number is compared.
+extract to the next. Of several alike only their number is compared. What is gone was mended, unless the person was
+left out by decision, or somebody has said why the number may swing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -29,6 +30,9 @@ HEADING = Text(
     "Unit;Status;Severity;Rule;Stops;Local key;Class;Row;Element;What is wrong;How to mend it;Who;Since",
 )
 _NEW, _STILL, _MENDED = Text("nytt", "new"), Text("står igjen", "remains"), Text("rettet", "mended")
+_LEFT_OUT, _EXPLAINED = Text("utelatt", "left out"), Text("forklart", "explained")
+#: The rule under which a swing is told once a person has said why.
+_SAID_WHY = "X32c"
 _YES = Text("ja", "yes")
 #: What a spreadsheet would take for a formula when it stands first in a cell.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -86,12 +90,16 @@ def entries(
 
 @dataclass
 class WorkList:
-    """Goes over the findings once: gives the CSV's lines and gathers what the next run will compare with."""
+    """Goes over the findings once: gives the CSV's lines and gathers what the next run will compare with.
+
+    ``left_out`` are the local keys that were taken out of the rows by decision.
+    """
 
     catalogue: Catalogue
     today: date
     former: Former = NO_FORMER
     language: str = "nb"
+    left_out: Container[str] = frozenset()
 
     def __post_init__(self) -> None:
         self._seen: dict[Key, tuple[int, str, str]] = {}
@@ -107,18 +115,28 @@ class WorkList:
             self._seen[entry.key] = number + 1, since, entry.unit
             status = _STILL if number < before else _NEW
             yield self._line(entry, status, since if status is _STILL else self.today.isoformat())
-        yield from self._mended()
+        yield from self._gone()
 
-    def _mended(self) -> Iterator[str]:
+    def _gone(self) -> Iterator[str]:
+        watched = set(self.catalogue.watched())
         for key, (number, since, unit) in sorted(self.former.seen.items(), key=lambda item: (item[1][2], item[0])):
             gone = number - self._seen.get(key, (0, "", ""))[0]
             rule, person, table, element = key
-            if rule not in self.catalogue:  # of another version of the program
+            if rule not in self.catalogue or rule in watched:  # of another version of the program, or only counted now
                 continue
             told = self.catalogue[rule]
             for _ in range(gone):
                 entry = Entry(unit, rule, told.severity, told.owner, False, person, table, element)
-                yield self._line(entry, _MENDED, since)
+                yield self._line(entry, self._why_gone(entry), since)
+
+    def _why_gone(self, entry: Entry) -> Text:
+        if entry.person and entry.person in self.left_out:
+            return _LEFT_OUT
+        said = any(
+            rule == _SAID_WHY and (person, element) == (entry.person, entry.element)
+            for rule, person, _, element in self._seen
+        )
+        return _EXPLAINED if said and self.catalogue[entry.rule].asks_reason else _MENDED
 
     def _line(self, entry: Entry, status: Text, since: str) -> str:
         rule = self.catalogue[entry.rule]

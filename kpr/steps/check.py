@@ -43,13 +43,18 @@ def check_submission(place: Workplace, submission_id: str, *, progress: Progress
 
 
 def run_check(
-    place: Workplace, work: WorkRows, submission: Submission | None = None, *, progress: Progress = silent
+    place: Workplace,
+    work: WorkRows,
+    submission: Submission | None = None,
+    *,
+    settled: Settled | None = None,
+    progress: Progress = silent,
 ) -> CheckResult:
     """Check work rows with this municipality's rules and modes, against what is known of last year.
 
-    Those who are left out by decision are gone from ``work`` afterwards.
+    Those who are left out by decision are gone from ``work`` afterwards; with ``settled`` they already are.
     """
-    return _run(place, work, submission, settle(place, work, submission), progress)
+    return _run(place, work, submission, settled or settle(place, work, submission), progress)
 
 
 def _run(

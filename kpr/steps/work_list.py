@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -11,19 +12,24 @@ from kpr.log import get_log
 from kpr.progress import Progress, silent
 from kpr.report.units import prepare_units
 from kpr.report.work_list import NO_FORMER, Former, WorkList, entries, read_former
+from kpr.sources.work_rows import WorkRows
+from kpr.steps.check import run_check
+from kpr.steps.extract import kept_rows
 from kpr.steps.last_year import read_kept
-from kpr.steps.officer import check_again
+from kpr.steps.persons import settle
 from kpr.steps.workplace import Workplace
-from kpr.store import KeptKind
+from kpr.store import KeptKind, Submission
 
 
 @dataclass(frozen=True, slots=True)
 class WorkListMade:
-    """How many findings are new, remain and were mended since the last run."""
+    """How many findings are new and remain since the last run, and how many are gone: mended, left out or explained."""
 
     new: int
     remaining: int
     mended: int
+    left_out: int = 0
+    explained: int = 0
 
 
 def write_work_list(
@@ -34,20 +40,33 @@ def write_work_list(
     Locked when nothing has been extracted, or when the content has been purged.
     """
     submission = place.store.latest()
-    checked = check_again(place, submission, progress)
-    if submission is None or checked is None:
+    work = _rows(place, submission)
+    if submission is None or work is None:
         raise Locked(
             "Det er ikke noe uttrekk å lage en arbeidsliste av. Kjør «kpr approve»: den leser og kontrollerer."
         )
+    settled = settle(place, work, submission)
+    catalogue = run_check(place, work, submission, settled=settled, progress=progress).catalogue
     mark = (submission.extract_sha256 or "")[:12]
-    made = WorkList(checked.result.catalogue, place.clock().astimezone(OSLO).date(), _former(place, mark), language)
-    prepare_units(checked.work)
-    for line in made.lines(entries(checked.work, checked.result.catalogue)):
+    today = place.clock().astimezone(OSLO).date()
+    made = WorkList(catalogue, today, _former(place, mark), language, left_out=settled.sides.out)
+    prepare_units(work)
+    for line in made.lines(entries(work, catalogue)):
         out.write(line.encode())
     newest = place.kept.newest(KeptKind.WORK_LIST)
     if newest is None or newest.note != mark:
         place.kept.keep(KeptKind.WORK_LIST, made.to_keep, place.act(), submission_id=submission.id, note=mark)
-    return WorkListMade(made.counts["new"], made.counts["remains"], made.counts["mended"])
+    counts = made.counts
+    return WorkListMade(counts["new"], counts["remains"], counts["mended"], counts["left out"], counts["explained"])
+
+
+def _rows(place: Workplace, submission: Submission | None) -> WorkRows | None:
+    """The kept rows; None when nothing was extracted, or when the content has been purged."""
+    if submission is None or not submission.extract_sha256:
+        return None
+    with suppress(Locked):
+        return kept_rows(place, submission)
+    return None
 
 
 def _former(place: Workplace, mark: str) -> Former:
