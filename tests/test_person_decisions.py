@@ -19,7 +19,7 @@ from kpr.persons.decisions import Decision, Document, Known, Verdict, lines, rea
 from kpr.persons.sheet import read_sheet, write_sheet
 from kpr.persons.suspects import DECIDED_BEFORE, keys_of, known_reasons
 from kpr.steps.extract import open_submission, read_extract, take_extract
-from kpr.steps.persons import decide, export, give_names, look, take_sheet
+from kpr.steps.persons import NamesGiven, decide, export, give_names, look, take_sheet
 from kpr.store import Act, KeptBook, KeptKind, Store
 
 APP = typer.Typer()
@@ -323,15 +323,27 @@ def test_last_year_is_shown_and_not_applied(made: Place, monkeypatch: pytest.Mon
 def test_a_list_of_names_is_compared_and_forgotten(made: Place) -> None:
     """Key and reason are kept, the name is not; a corrected list takes the place of the first."""
     with made.open() as place:
-        assert give_names(place, b"pid;navn\n2;Donald Duck\n3;Ola Nordmann\n999;Donald Duck") == 2
-        assert give_names(place, b"pid;navn\n2;Donald Duck\n3;Ola Nordmann") == 2
+        assert give_names(place, b"pid;navn\n2;Donald Duck\n3;Ola Nordmann\n999;Donald Duck") == NamesGiven(3, 2, 2)
+        assert give_names(place, b"pid;navn\n2;Donald Duck\n3;Ola Nordmann") == NamesGiven(2, 2, 2)
         by_key = {line.key: line for line in look(place).lines}
         assert by_key["2"].stops
         assert not by_key["3"].stops
         (kept,) = place.kept.every(KeptKind.PERSONS)
         assert b"onald" not in place.kept.read(kept)
-        assert give_names(place, b"pid;navn\n2;Anne Berg") == 0
+        assert give_names(place, b"pid;navn\n2;Anne Berg") == NamesGiven(1, 1, 0)
         assert "2" not in {line.key for line in look(place).lines}
+
+
+@pytest.mark.parametrize("keys", ["998;Donald Duck\n999;Kari Nordmann", ""])
+def test_a_list_of_other_keys_is_refused(made: Place, keys: str) -> None:
+    """None of its keys is in the extract: it has been compared with nothing, and the list before stands."""
+    with made.open() as place:
+        give_names(place, b"pid;navn\n2;Donald Duck")
+        with pytest.raises(BadInput, match=r"Listen har [02] navn; 0 av nøklene") as told:
+            give_names(place, f"pid;navn\n{keys}".encode(), name="navn.csv")
+        assert told.value.place == "navn.csv"
+        assert "998" not in str(told.value)
+        assert "2" in {line.key for line in look(place).lines}
 
 
 # -- the command line --------------------------------------------------------------------------------------------------
@@ -366,6 +378,17 @@ def test_the_measure_is_printed() -> None:
     """The tables of the docs, or the numbers as plain data."""
     assert "| unmarked | 0 | 0 |" in RUNNER.invoke(APP, ["persons", "measure"]).output
     assert json.loads(RUNNER.invoke(APP, ["persons", "measure", "--json"]).output)["of_each"] == 200
+
+
+def test_the_list_of_names_says_how_many_keys_are_in_the_extract(made: Place, tmp_path: Path) -> None:
+    """How many names, how many of them known, and at how many it points; as plain data too."""
+    names = tmp_path / "navn.csv"
+    names.write_text("pid;navn\n2;Donald Duck\n3;Anne Berg\n999;Anne Berg\n", encoding="utf-8")
+    words = ["persons", "show", "--names", str(names), "--settings", str(made.settings)]
+    shown = RUNNER.invoke(APP, words)
+    assert "Listen har 3 navn; 2 av nøklene finnes i uttrekket." in shown.output
+    assert "Den peker på 1." in shown.output
+    assert json.loads(RUNNER.invoke(APP, [*words, "--json"]).output)["names"] == {"listed": 3, "known": 2, "pointed": 1}
 
 
 def test_a_list_that_is_not_there_is_said(made: Place) -> None:

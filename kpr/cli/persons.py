@@ -48,13 +48,15 @@ def show(
 ) -> None:
     """Hvem kan være testperson eller død, hva er bestemt, og hva venter på deg?"""
     with open_workplace(settings) as place:
-        if names is not None:
-            run_names(place, read_given(names, MAX_BYTES)[0], name=names.name)
+        given = run_names(place, read_given(names, MAX_BYTES)[0], name=names.name) if names is not None else None
         seen = run_look(place)
     if as_json:
-        print_json(as_data(seen))
-    else:
-        _show(seen)
+        print_json(as_data(seen) | ({"names": given} if given else {}))
+        return
+    if given:
+        out.print(f"Listen har {given.listed} navn; {given.known} av nøklene finnes i uttrekket.")
+        out.print(f"Den peker på {given.pointed}. Navnene er ikke tatt vare på.")
+    _show(seen)
 
 
 def decide(

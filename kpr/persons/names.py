@@ -91,6 +91,11 @@ def read_names(raw: bytes, marks: Marks, name: str = "") -> dict[str, frozenset[
     return found
 
 
+def keys_named(raw: bytes, name: str = "") -> frozenset[str]:
+    """Every local key of the list, whatever the name; BadInput as :func:`read_names`."""
+    return frozenset(key for key, _, _ in _rows(raw, name))
+
+
 def _rows(raw: bytes, name: str) -> Iterator[tuple[str, str, str]]:
     """Key, name and mark of each line."""
     lines = decoded(raw, name, _FORM).splitlines()

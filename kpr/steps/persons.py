@@ -18,7 +18,7 @@ from kpr.free_text import refuse_ids
 from kpr.people import Deed
 from kpr.persons.decisions import Decision, Document, Known, Line, Verdict, decided, lines, read_document, together
 from kpr.persons.left_out import LeftOut, Sides, leave_out, sides
-from kpr.persons.names import known_marks, read_names
+from kpr.persons.names import keys_named, known_marks, read_names
 from kpr.persons.sheet import Wish, read_sheet, write_sheet
 from kpr.persons.suspects import keys_of, known_reasons, suspects
 from kpr.plausibility.units import numbers_in
@@ -121,18 +121,35 @@ def look(place: Workplace) -> PersonsLook:
     return PersonsLook(_lines(place, work), work.count("person"))
 
 
-def give_names(place: Workplace, raw: bytes, *, name: str = "") -> int:
-    """Compare a list of names with the marks; how many it points at. Keys and reasons are kept, no name is.
+@dataclass(frozen=True, slots=True)
+class NamesGiven:
+    """How many persons a list of names had, how many of them the extract has, and at how many of those it points."""
 
-    It takes the place of the list before. BadInput, and nothing is kept, when it cannot be read.
+    listed: int
+    known: int
+    pointed: int
+
+
+def give_names(place: Workplace, raw: bytes, *, name: str = "") -> NamesGiven:
+    """Compare a list of names with the marks. Keys and reasons are kept, no name is.
+
+    It takes the place of the list before. BadInput, and nothing is kept, when it cannot be read, or when the extract
+    has none of its keys: such a list has been compared with nothing.
     """
     there = keys_of(_next_rows(place))
-    found = {key: tuple(sorted(why)) for key, why in read_names(raw, known_marks(), name).items() if key in there}
-    known = _known(place)
-    if dict(known.found) != found:
+    listed = keys_named(raw, name)
+    known = listed & there
+    if not known:
+        raise BadInput(
+            f"Listen har {len(listed)} navn; 0 av nøklene finnes i uttrekket. Ingenting er endret.",
+            place=name or "--names",
+            remedy="Skriv nøklene som i fagsystemet; «kpr persons export» viser hvordan de ser ut.",
+        )
+    found = {key: tuple(sorted(why)) for key, why in read_names(raw, known_marks(), name).items() if key in known}
+    if dict(_known(place).found) != found:
         _keep(place, Document(found=found))
         _note(place, "NAMES_READ", str(len(found)))
-    return len(found)
+    return NamesGiven(len(listed), len(known), len(found))
 
 
 def decide(place: Workplace, key: str, verdict: Verdict, *, by: str, why: str) -> Line:
