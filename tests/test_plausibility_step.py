@@ -14,7 +14,7 @@ from kpr.checks.run import CheckResult
 from kpr.cli.app import app
 from kpr.conversation import SubmissionState
 from kpr.errors import BadInput, Locked
-from kpr.plausibility.figures import Figures, figures_json, figures_of_lines
+from kpr.plausibility.figures import Count, Figures, Part, figures_json, figures_of_lines, together
 from kpr.steps.approve import record_approval
 from kpr.steps.check import check_submission
 from kpr.steps.extract import open_submission, take_extract
@@ -93,15 +93,56 @@ def test_the_newest_accepted_version_of_the_year_before_is_used(made: Place) -> 
         known = last_year(place)
     assert known.figures is not None
     assert known.figures.lines == {"6": 2}
-    assert "godkjent innsending 2019, versjon 2" in known.source.nb
+    assert "godkjent innsending 2019 for 1103" in known.source.nb
+    assert "versjon 2" in known.source.nb
+
+
+MERGED = ("1103", "1141", "1142")
 
 
 def test_what_a_merged_municipality_leaves_out_is_said(made: Place) -> None:
-    """1103 of 2020 was three municipalities in 2019: the other two are named beside the figures."""
+    """1103 of 2020 was three municipalities in 2019: the others are named, and that a table is wanted of them all."""
     with made.open() as place:
-        assert "uten 1141, 1142" in last_year(place).source.nb
+        assert last_year(place).source.nb == "ikke kjent; gi tallene for 1103, 1141 og 1142 til sammen"
         former_year(place, figures_of_lines(2019, {"6": 1}))
-        assert "versjon 1 (uten 1141, 1142" in last_year(place).source.nb
+        known = last_year(place)
+        assert known.figures is not None
+        assert known.figures.lines == {"6": 1}
+        assert "for 1103 alene (uten 1141 og 1142" in known.source.nb
+        assert "gi tallene for 1103, 1141 og 1142 til sammen" in known.source.nb
+
+
+def test_a_table_of_a_merged_municipality_goes_before_a_part_of_it(made: Place) -> None:
+    """Only one of three was sent from here: the officer's table of the whole is what is compared with."""
+    with made.open() as place:
+        former_year(place, figures_of_lines(2019, {"6": 200}))
+        give_last_year(place, b"6;300", by="rolle A")
+        known = last_year(place)
+    assert known.figures is not None
+    assert (known.figures.lines, known.otherwise) == ({"6": 300}, {})
+    assert "tabell gitt" in known.source.nb
+
+
+def test_a_merged_municipality_is_compared_with_all_that_went_into_it(made: Place) -> None:
+    """Where all three were sent from here, their figures are summed, and a table that says otherwise is told."""
+    with made.open() as place:
+        for number, persons in zip(MERGED, (200, 70, 30), strict=True):
+            former_year(place, figures_of_lines(2019, {"6": persons}), number=number)
+        give_last_year(place, b"6;301", by="rolle A")
+        known = last_year(place)
+    assert known.figures is not None
+    assert (known.figures.lines, known.otherwise) == ({"6": 300}, {"6": (300, 301)})
+    assert known.source.nb == "godkjente innsendinger 2019 for 1103, 1141 og 1142, lagt sammen"
+
+
+def test_figures_are_summed_part_by_part() -> None:
+    """Counts and their wholes; a letter's line only where both have it; the system only where it is the same."""
+    one = Figures(2019, {Part.REFUSALS: {"6": Count(2, 10)}}, {"D4.old": 3, "D5": 1}, ("EPJ", "1.0"))
+    other = Figures(2019, {Part.REFUSALS: {"6": Count(1, 5), "7": Count(0, 2)}}, {"D4.old": 4}, ("EPJ", "2.0"))
+    both = together([one, other])
+    assert both.counts == {Part.REFUSALS: {"6": Count(3, 15), "7": Count(0, 2)}}
+    assert (both.facts, both.system) == ({"D4.old": 7}, ("", ""))
+    assert together([one]) == one
 
 
 def test_figures_outlive_what_was_sent(made: Place) -> None:
@@ -157,7 +198,9 @@ def test_a_table_is_used_when_nothing_else_is_known(made: Place) -> None:
 def test_a_table_that_differs_from_what_was_accepted_is_told(made: Place) -> None:
     """The accepted figures are used, and the line that the officer has otherwise is named."""
     with made.open() as place:
-        former_year(place, figures_of_lines(2019, {"6": 200, "15": 30}))
+        for number in MERGED:
+            former_year(place, figures_of_lines(2019, {"6": 0, "15": 10}), number=number)
+        former_year(place, figures_of_lines(2019, {"6": 200, "15": 10}))
         give_last_year(place, b"6;210\n15;30", by="rolle A")
         known = last_year(place)
         assert known.otherwise == {"6": (200, 210)}

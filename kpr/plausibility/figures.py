@@ -135,6 +135,32 @@ def _refusals(connection: sqlite3.Connection, year: Year) -> dict[str, Count]:
     return {code: Count(refused, decided) for code, refused, decided in connection.execute(query) if code in types}
 
 
+def together(parts: Sequence[Figures]) -> Figures:
+    """The figures of several municipalities of one year as one's. A person who had services in two counts as two.
+
+    A line that the letter asks for is known only where all of them have it.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    counts: dict[Part, dict[str, Count]] = {}
+    for figures in parts:
+        for part, lines in figures.counts.items():
+            summed = counts.setdefault(part, {})
+            for line, count in lines.items():
+                summed[line] = _sum(summed[line], count) if line in summed else count
+    facts = {line: sum(each.facts[line] for each in parts) for line in _in_all([each.facts for each in parts])}
+    systems = {each.system for each in parts}
+    return Figures(parts[0].data_year, counts, facts, systems.pop() if len(systems) == 1 else ("", ""))
+
+
+def _sum(one: Count, other: Count) -> Count:
+    return Count(one.now + other.now, None if one.of is None or other.of is None else one.of + other.of)
+
+
+def _in_all(mappings: Sequence[Mapping[str, int]]) -> list[str]:
+    return [key for key in mappings[0] if all(key in each for each in mappings)]
+
+
 def with_facts(figures: Figures, facts: Sequence[Fact]) -> Figures:
     """The figures with the letter's lines that are numbers."""
     lines = {line.id: line.value for fact in facts for line in fact.lines}
