@@ -112,6 +112,8 @@ def test_whatever_is_written_is_read(said: dict[str, int], thousands: str) -> No
         ("6;1250\n15;1 00", "ikke et helt tall"),
         ("6;1250\n15;123456789", "ikke et helt tall"),
         ("6;1250\n15;900;1000", "flere tall"),
+        ("6 Trygghetsalarm 1 250\n15 Hjelp i hjemmet 1 250 1 300", "flere tall"),
+        ("6 1250\n15 1250 1300", "flere tall"),
         ("6,1250\n15,1,234", "flere tall"),
         ("6;1250\n06;4", "gitt to ganger"),
         ('6;1250\n"15;4', "anførselstegn"),

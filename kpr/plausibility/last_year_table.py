@@ -17,7 +17,10 @@ from kpr.pasted_text import BLANKS, EVERYBODY, WHOLE_NUMBER, read_text
 from kpr.years import Year
 
 _WORDS = r"[^\W\d_]+(?: [^\W\d_]+)*"
+_ONE = rf"(?:[1-9][0-9]{{0,2}}(?:[{BLANKS}.,'’][0-9]{{3}})+|[1-9][0-9]*|0)"
 _PASTED = re.compile(rf"([0-9]+|{_WORDS})[{BLANKS}]+(?:\D*[^\d{BLANKS}.,'’][{BLANKS}]+)?([0-9][0-9{BLANKS}.,'’]*)")
+#: Two years beside each other: «1 250 1 300».
+_NUMBERS = re.compile(rf"{_ONE}(?:[{BLANKS}]+{_ONE})+")
 _YEAR = re.compile(r"\D*20[0-9]{2}")
 _FIELDS = {field.lower(): field for field in FIELDS}
 _FORM = "Skriv én linje per tjeneste: koden, semikolon, antall personer. Eksempel: 6;1250"
@@ -64,7 +67,7 @@ def _rows(text: str, codes: Collection[str], name: str) -> Iterator[tuple[str, l
         if len(cells) < 2:
             raise BadInput("Linjen har ikke både en kode og et antall.", place=place, remedy=_FORM)
         if any(WHOLE_NUMBER.fullmatch(cell) for cell in cells[1:-1]):
-            raise BadInput("Linjen har flere tall.", place=place, remedy=f"Ta bare med ett år. {_FORM}")
+            raise _several(place)
         yield place, cells
 
 
@@ -107,7 +110,13 @@ def _line(cell: str, codes: dict[str, str], year: Year, place: str) -> str:
     )
 
 
+def _several(place: str) -> BadInput:
+    return BadInput("Linjen har flere tall.", place=place, remedy=f"Ta bare med ett år. {_FORM}")
+
+
 def _persons(cell: str, place: str) -> int:
+    if not WHOLE_NUMBER.fullmatch(cell) and _NUMBERS.fullmatch(cell):
+        raise _several(place)
     if not WHOLE_NUMBER.fullmatch(cell) or len(digits := re.sub(r"\D", "", cell)) > 7:
         raise BadInput(
             "Antallet er ikke et helt tall.",
