@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from place import Place
+from typer.testing import CliRunner
 
+from kpr.cli.app import app
 from kpr.conversation import ReceiptEvent, ReceiptLeg, Verdict
 from kpr.errors import BadInput, BadMessage, Locked
 from kpr.fleet.installation import load_installation
@@ -21,6 +23,8 @@ from kpr.steps.extract import kept_rows
 from kpr.steps.mirror import explain_row, give, mirror, sign
 from kpr.store import Message, MessageKind
 
+RUNNER = CliRunner()
+
 
 def view_text_of(place: Place) -> str:
     """What somebody copies from the stand-in register's page of the municipality."""
@@ -31,6 +35,20 @@ def view_text_of(place: Place) -> str:
         return f"Registerets visning: kommune 1103, 2020\n{view_text(view)}"
     finally:
         register.close()
+
+
+def test_the_signature_says_which_tables_were_not_compared(accepted: Place) -> None:
+    """T2 and T3 stand in nobody's way, and are named when none of their numbers was given; as plain data too."""
+    pasted = view_text_of(accepted)
+    first = pasted[: pasted.index("\nLangtidsopphold\n")]
+    words = ["--by", "leder", "--settings", str(accepted.settings)]
+    given = RUNNER.invoke(app, ["view", "give", "-", "--rest-zero", *words], input=first)
+    assert "ikke sammenlignet: T2 (langtidsopphold), T3 (hjemmeboende)" in " ".join(given.output.split())
+    signed = " ".join(RUNNER.invoke(app, ["view", "sign", *words]).output.split())
+    assert "T2 (langtidsopphold) er ikke sammenlignet" in signed
+    assert "T3 (hjemmeboende) er ikke sammenlignet" in signed
+    shown = RUNNER.invoke(app, ["view", "compare", "--settings", str(accepted.settings), "--json"])
+    assert json.loads(shown.output)["not_compared"] == ["T2", "T3"]
 
 
 def reject_ids(place: Place) -> None:

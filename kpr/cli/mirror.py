@@ -120,6 +120,8 @@ def sign(
         print_json(as_data(seen))
         return
     out.print(f"[green]Versjon {seen.submission.version} er meldt riktig.[/] Lag beviset med «kpr proof make».")
+    for table in seen.document.not_compared:
+        out.print(f"[yellow]{table} ({_TABLES[table]}) er ikke sammenlignet:[/] ingen av visningens tall ble gitt.")
 
 
 def _given(file: str | None, rows: list[str] | None) -> tuple[bytes, str]:
@@ -132,6 +134,7 @@ def _given(file: str | None, rows: list[str] | None) -> tuple[bytes, str]:
 
 # -- how it is shown -------------------------------------------------------------------------------------------------
 
+_TABLES = {"T1": "brukere per tjeneste", "T2": "langtidsopphold", "T3": "hjemmeboende"}
 _WORDS = {
     Agreement.EQUAL: "[green]lik[/]",
     Agreement.SMALL: "[dim]for lite til å sammenlignes[/]",
@@ -168,6 +171,7 @@ def as_data(seen: Mirror) -> dict[str, Any]:
         "persons_sent": document.persons_sent,
         "persons_kept": document.persons_kept,
         "unsettled": [line.row.name for line in document.unsettled],
+        "not_compared": document.not_compared,
         "right": signed is not None,
         "signed": {"who": signed.who, "at": signed.at, "why": signed.why} if signed else None,
         "rows": [
@@ -230,3 +234,5 @@ def _what_now(seen: Mirror) -> None:
         out.print(f"[yellow]{waiting} rader venter[/]: rett i fagsystemet og send på nytt, eller «kpr view explain».")
     else:
         out.print("Alt stemmer eller er forklart. Underskriv med «kpr view sign --by …».")
+        if left := seen.document.not_compared:
+            out.print(f"Ikke gitt, og ikke sammenlignet: {', '.join(f'{table} ({_TABLES[table]})' for table in left)}.")

@@ -38,6 +38,12 @@ class ViewDocument:
         """The rows that stand in the way of the sign-off."""
         return tuple(line for line in self.compared if not line.is_settled)
 
+    @property
+    def not_compared(self) -> tuple[str, ...]:
+        """The tables of which nothing was given; only T1 must be."""
+        given = {row.table for row in self.rows if row.name in self.given}
+        return tuple(sorted({row.table for row in self.rows} - given))
+
     def with_given(self, numbers: Mapping[str, Given]) -> ViewDocument:
         """The document with these numbers in the place of former ones."""
         return replace(self, given={**self.given, **numbers})
