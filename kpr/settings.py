@@ -139,6 +139,13 @@ class People(_Part):
     logins: dict[str, str] = {}
 
 
+class ExpectedUnits(_Part):
+    """Units that must have recipients, also where nothing is known of last year (content rule Y4)."""
+
+    districts: tuple[Annotated[str, Field(pattern=r"^\d{2}$")], ...] = ()
+    providers: tuple[Annotated[str, Field(pattern=r"^\d{9}$")], ...] = ()
+
+
 class Plausibility(_Part):
     """When a number asks for a reason (content rules X32, Y1-Y5; the limits are assumed)."""
 
@@ -146,6 +153,9 @@ class Plausibility(_Part):
     swing_persons: int = Field(default=10, ge=0)
     drift_percent: int = Field(default=5, ge=0)
     refusal_percent: int = Field(default=50, ge=0)
+    #: How many must have had a service last year for it to be missed when nobody has it now.
+    zero_from: int = Field(default=1, ge=1)
+    expected: ExpectedUnits = ExpectedUnits()
 
 
 class Pages(_Part):

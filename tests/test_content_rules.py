@@ -18,6 +18,7 @@ from kpr.checks.rule_data import rule_rows
 from kpr.checks.rules import Catalogue, create_finding_table
 from kpr.errors import BadSettings
 from kpr.plausibility.figures import GROUP, Count, Figures, Part
+from kpr.plausibility.swings import Limits
 from kpr.years import known_years, load_year
 
 E = Extract
@@ -237,7 +238,8 @@ CASES = [
     ("X32c", options(last_year={"15": 100}, reasons=frozenset({("X32a", "tjTjenType 15", 1, 100)})), 2020),
     ("X32d", options(last_year={"15": 1}, given_otherwise=("tjTjenType 15",)), 2020),
     ("Y1", options(last_year={"29": 5}), 2020),
-    ("Y1b", options(last_year={"29": 4}), 2020),
+    ("Y1", options(last_year={"29": 1}), 2020),
+    ("Y1b", options(last_year={"29": 4}, limits=Limits(zero_from=5)), 2020),
     (
         "Y1",
         both(options(last_year={"poHab": 5}), every("personoppl", "1", poHab="2"), every("personoppl", "2", poHab="2")),

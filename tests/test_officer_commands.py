@@ -93,12 +93,12 @@ def test_the_page_is_written_whole(kpr: Run, tmp_path: Path) -> None:
 
 
 def test_the_work_list_says_how_much_is_left(kpr: Run, tmp_path: Path) -> None:
-    """How many are new, remain and were mended; in English on request."""
+    """How many are new, remain, were mended, left out or explained; in English on request."""
     file = tmp_path / "liste.csv"
     assert "Nye: " in kpr("worklist", "--out", file).stdout
     assert file.read_bytes().startswith(b"\xef\xbb\xbfEnhet;Status")
     counts = json.loads(kpr("worklist", "--out", file, "--english", "--json").stdout)["counts"]
-    assert set(counts) == {"new", "remaining", "mended"}
+    assert set(counts) == {"new", "remaining", "mended", "left_out", "explained"}
     assert file.read_bytes().startswith(b"\xef\xbb\xbfUnit;Status")
 
 

@@ -257,6 +257,24 @@ def test_other_numbers_ask_again(made: Place) -> None:
         (line,) = [line for line in look(place).lines if line.swing.line == "tjTjenType 6"]
     assert line.waits
     assert line.reason is None
+    assert line.earlier is not None
+    assert line.earlier.why == "Færre alarmer."
+    shown = " ".join(run(made, "swings", "show", width=240).split())
+    assert "mangler (sist:" in shown
+    (told,) = [line for line in as_json(made, "swings", "show")["lines"] if line["line"] == "tjTjenType 6"]
+    assert (told["reason"], told["earlier_reason"]["why"]) == (None, "Færre alarmer.")
+
+
+def test_units_of_the_settings_are_missed_in_the_first_year(made: Place) -> None:
+    """Nothing is known of last year: a provider that is named there and not in the extract asks for a reason."""
+    text = made.settings.read_text("utf-8")
+    assert "providers: []" in text
+    made.settings.write_text(text.replace("providers: []", 'providers: ["123456785"]'), "utf-8")
+    assert "Y4" in blocking(checked(made))
+    assert waiting(made) == ["tjInstOrgnr 123456785"]
+    with made.open() as place:
+        explain(place, "tjInstOrgnr 123456785", why="Lagt ned i mars.", by="rolle A")
+    assert "Y4" not in blocking(checked(made))
 
 
 def test_a_reason_of_an_earlier_version_holds_for_the_same_numbers(made: Place) -> None:
@@ -404,9 +422,10 @@ def test_a_damaged_document_does_not_stop_the_check(made: Place) -> None:
 # -- the command line --------------------------------------------------------------------------------------------------
 
 
-def run(made: Place, *words: str, given: str | None = None, code: int = 0) -> str:
+def run(made: Place, *words: str, given: str | None = None, code: int = 0, width: int = 80) -> str:
     """A command of kpr; what it prints."""
-    done = RUNNER.invoke(app, [*words, "--settings", str(made.settings)], input=given)
+    env = {"COLUMNS": str(width)}
+    done = RUNNER.invoke(app, [*words, "--settings", str(made.settings)], input=given, env=env)
     assert done.exit_code == code, done.output
     return done.stdout
 

@@ -37,14 +37,14 @@ def found(part: Part, line: str, before: Count | None, now: Count | None, limits
         (0, 11, ["X32a"]),
         (9, 56, ["X32a"]),
         (5, 0, ["Y1"]),
-        (4, 0, ["Y1b"]),
-        (1, 0, ["Y1b"]),
+        (4, 0, ["Y1"]),
+        (1, 0, ["Y1"]),
         (500, 0, ["Y1"]),
         (0, 0, []),
     ],
 )
 def test_a_service_swings_beyond_both_limits(before: int, now: int, rules: list[str]) -> None:
-    """More than 20 per cent and more than ten persons, up or down; from five to none is a zero, from fewer a small one."""
+    """More than 20 per cent and more than ten persons, up or down; from anybody to none is a zero."""
     assert found(Part.SERVICES, "6", Count(before), Count(now)) == rules
 
 
@@ -52,6 +52,12 @@ def test_the_limits_are_the_municipalitys_own() -> None:
     """With other limits in the settings another change swings."""
     assert found(Part.SERVICES, "6", Count(100), Count(106), Limits(swing_percent=5, swing_persons=5)) == ["X32a"]
     assert found(Part.SERVICES, "6", Count(100), Count(300), Limits(swing_percent=500)) == []
+
+
+@pytest.mark.parametrize(("before", "rules"), [(5, ["Y1"]), (4, ["Y1b"]), (1, ["Y1b"])])
+def test_a_small_zero_may_be_let_go(before: int, rules: list[str]) -> None:
+    """Whoever wants no reason for a service that fewer than five had says so in the settings; it is told all the same."""
+    assert found(Part.SERVICES, "29", Count(before), Count(0), Limits(zero_from=5)) == rules
 
 
 def test_a_code_that_ended_is_no_zero() -> None:
@@ -89,6 +95,37 @@ def test_a_fact_that_is_mapped_swings_by_its_share(before: Count, now: Count, ru
 def test_a_unit_that_is_not_there_is_missed(part: Part, now: Count | None, before: int, rules: list[str]) -> None:
     """A district or provider with more than ten recipients last year and none now; a small one may end."""
     assert found(part, "03", Count(before), now) == rules
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "rules"), [(500, 1, ["Y4"]), (500, 99, ["Y4"]), (500, 100, []), (12, 1, ["Y4"]), (11, 1, [])]
+)
+def test_a_unit_that_is_nearly_gone_is_missed(before: int, now: int, rules: list[str]) -> None:
+    """Less than a fifth of last year's, and more than ten persons fewer: one recipient left is no unit that reports."""
+    assert found(Part.PROVIDERS, "987654325", Count(before), Count(now)) == rules
+
+
+@pytest.mark.parametrize("before", [None, figures_of_lines(2019, {"6": 9})])
+def test_an_expected_unit_is_missed_without_last_years_figures(before: Figures | None) -> None:
+    """In the first year, or with a table of services only, those that the settings name must have recipients."""
+    now = Figures(2020, {Part.SERVICES: {"6": Count(9)}, Part.DISTRICTS: {"01": Count(3)}})
+    expected = {Part.DISTRICTS: ("01", "02"), Part.PROVIDERS: ("987654325",)}
+    seen = swings(now, before, Limits(expected=expected))
+    assert [(swing.rule, swing.line) for swing in seen] == [
+        ("Y4", "peBydelsnr 02"),
+        ("Y4", "tjInstOrgnr 987654325"),
+    ]
+
+
+def test_an_expected_unit_is_missed_once() -> None:
+    """Known of last year too: one line with last year's number."""
+    old = Figures(2019, {Part.DISTRICTS: {"02": Count(40), "03": Count(2)}})
+    limits = Limits(expected={Part.DISTRICTS: ("02", "03")})
+    seen = swings(Figures(2020, {}), old, limits)
+    assert [(swing.line, swing.now, swing.before) for swing in seen] == [
+        ("peBydelsnr 02", 0, 40),
+        ("peBydelsnr 03", 0, 2),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -143,9 +180,9 @@ def test_nothing_swings_from_itself(lines: dict[str, int]) -> None:
     assert swings(figures_of_lines(2020, lines), figures_of_lines(2019, lines), LIMITS) == ()
 
 
-@given(COUNTS, st.sampled_from(["6", "29"]), st.integers(5, 100_000))
+@given(COUNTS, st.sampled_from(["6", "29"]), st.integers(1, 100_000))
 def test_a_service_that_is_gone_always_asks(others: dict[str, int], gone: str, before: int) -> None:
-    """Whatever the others are, five or more who became none ask for a reason."""
+    """Whatever the others are, one or more who became none ask for a reason."""
     now, old = figures_of_lines(2020, others | {gone: 0}), figures_of_lines(2019, others | {gone: before})
     assert [(s.rule, s.now, s.before, s.asks) for s in swings(now, old, LIMITS)] == [("Y1", 0, before, True)]
 
@@ -154,7 +191,7 @@ def test_a_service_that_is_gone_always_asks(others: dict[str, int], gone: str, b
 
 
 def test_the_rules_that_ask_are_those_of_the_rule_file() -> None:
-    """Every rule that a swing carries is there, and all but the small zero ask for a reason."""
+    """Every rule that a swing carries is there, and all but the zero that is let go ask for a reason."""
     assert asking_rules() == {"X32a", "Y1", "Y2", "Y3b", "Y4", "Y5b"}
     assert not Swing("Y1b", "tjTjenType 6", 0, 1).asks
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from kpr.calendar import OSLO
@@ -20,6 +21,7 @@ from kpr.steps.plausibility import Explained, Look
 from kpr.steps.plausibility import explain as run_explain
 from kpr.steps.plausibility import look as run_look
 from kpr.steps.workplace import open_workplace
+from kpr.store import Reason
 
 
 def register(app: typer.Typer) -> None:
@@ -104,7 +106,7 @@ def as_data(seen: Look) -> dict[str, Any]:
 
 
 def _line_data(line: Explained) -> dict[str, Any]:
-    swing, reason = line.swing, line.reason
+    swing = line.swing
     return {
         "rule": swing.rule,
         "line": swing.line,
@@ -116,8 +118,13 @@ def _line_data(line: Explained) -> dict[str, Any]:
         "percent": swing.percent,
         "asks": swing.asks,
         "waits": line.waits,
-        "reason": {"who": reason.who, "at": reason.at, "why": reason.why} if reason else None,
+        "reason": _reason_data(line.reason),
+        "earlier_reason": _reason_data(line.earlier),
     }
+
+
+def _reason_data(reason: Reason | None) -> dict[str, Any] | None:
+    return {"who": reason.who, "at": reason.at, "why": reason.why} if reason else None
 
 
 def _last_year_data(known: LastYear) -> dict[str, Any]:
@@ -155,12 +162,16 @@ def _of(line: Explained, *, now: bool) -> str:
 
 
 def _reason(line: Explained) -> str:
-    if line.reason is None:
-        return "[yellow]mangler[/]" if line.swing.asks else "[dim]trengs ikke[/]"
-    from rich.markup import escape
+    if line.reason is not None:
+        return _said(line.reason)
+    if not line.swing.asks:
+        return "[dim]trengs ikke[/]"
+    return "[yellow]mangler[/]" + (f" (sist: {_said(line.earlier)})" if line.earlier else "")
 
-    at = f"{line.reason.at.astimezone(OSLO):%d.%m.%Y %H.%M}"
-    return escape(f"{line.reason.why} ({line.reason.who}, {at})")
+
+def _said(reason: Reason) -> str:
+    at = f"{reason.at.astimezone(OSLO):%d.%m.%Y %H.%M}"
+    return escape(f"{reason.why} ({reason.who}, {at})")
 
 
 def _show_last_year(known: LastYear) -> None:

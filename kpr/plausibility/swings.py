@@ -7,8 +7,8 @@ said why, for this line and these two numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 
 from kpr.checks.counting import ALL_PERSONS
@@ -25,15 +25,18 @@ class Limits:
     """Beyond which a number asks for a reason; all are assumed (content rules X32, Y1-Y5).
 
     A swing is more than ``swing_percent`` per cent and more than ``swing_persons`` persons; of a share, percentage
-    points. Fewer than ``small`` persons is a small number, which public tables show as 0: that nobody has a service
-    now that a few had is told, and asks for nothing.
+    points. That nobody has a service now that fewer than ``zero_from`` had is told, and asks for nothing. A unit that
+    keeps less than ``unit_percent`` per cent of its recipients is as good as gone; the ``expected`` ones, by part, must
+    have some, whatever is known of last year.
     """
 
     swing_percent: int = 20
     swing_persons: int = 10
     drift_percent: int = 5
     refusal_points: int = 25
-    small: int = 5
+    zero_from: int = 1
+    unit_percent: int = 20
+    expected: Mapping[Part, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,10 @@ Test = Callable[[str, Count, Count, Limits], str | None]
 
 def swings(now: Figures, before: Figures | None, limits: Limits) -> tuple[Swing, ...]:
     """Every line that swings, in the order of the view's tables; what is not known of last year is not compared."""
-    return (*_against(now, before, limits), *_drifted(now, limits)) if before else tuple(_drifted(now, limits))
+    found = list(_against(now, before, limits)) if before else []
+    told = {swing.line for swing in found}
+    absent = [swing for swing in _absent(now, before, limits) if swing.line not in told]
+    return (*found, *absent, *drifted(now, limits))
 
 
 @cache
@@ -93,7 +99,17 @@ def _order(line: str) -> tuple[bool, bool, int, str]:
     return line != GROUP, not line.isdigit(), int(line) if line.isdigit() else 0, line
 
 
-def _drifted(now: Figures, limits: Limits) -> Iterator[Swing]:
+def _absent(now: Figures, before: Figures | None, limits: Limits) -> Iterator[Swing]:
+    """The units that must be there, and have no recipients."""
+    for part, lines in limits.expected.items():
+        for line in lines:
+            if not now.counts.get(part, {}).get(line, Count(0)).now:
+                known = before.counts.get(part, {}).get(line, Count(0)) if before else Count(0)
+                yield Swing("Y4", line_name(part, line), 0, known.now)
+
+
+def drifted(now: Figures, limits: Limits) -> Iterator[Swing]:
+    """What has fallen out since the former extract of the same year."""
     for line, left in now.drift.items():
         before = left.of or 0
         if (before - left.now) * 100 > limits.drift_percent * before:
@@ -110,7 +126,7 @@ def _swings(now: int, before: int, limits: Limits) -> bool:
 
 def _service(_line: str, now: Count, before: Count, limits: Limits) -> str | None:
     if now.now == 0 and before.now > 0:
-        return "Y1" if before.now >= limits.small else "Y1b"
+        return "Y1" if before.now >= limits.zero_from else "Y1b"
     return "X32a" if _swings(now.now, before.now, limits) else None
 
 
@@ -133,7 +149,10 @@ def _share_moves(now: Count, before: Count, points: int, persons: int) -> bool:
 
 
 def _unit(_line: str, now: Count, before: Count, limits: Limits) -> str | None:
-    return "Y4" if now.now == 0 and before.now > limits.swing_persons else None
+    if before.now <= limits.swing_persons:
+        return None
+    nearly = before.now - now.now > limits.swing_persons and now.now * 100 < limits.unit_percent * before.now
+    return "Y4" if now.now == 0 or nearly else None
 
 
 #: Part -> its test, and whether its lines are a list that is the same for everyone in a year.

@@ -7,6 +7,7 @@ is not stopped by what has been explained.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from kpr.free_text import refuse_ids
 from kpr.people import Deed
 from kpr.plausibility.drift import keys_json, read_keys, services_per_person
 from kpr.plausibility.figures import Figures, Part, figures_json, read_figures
-from kpr.plausibility.swings import Limits, Swing, line_name, line_text, swings
+from kpr.plausibility.swings import Limits, Swing, drifted, line_name, line_text, swings
 from kpr.sources.work_rows import WorkRows
 from kpr.steps.extract import is_fixed
 from kpr.steps.last_year import LastYear, last_year, read_kept
@@ -26,11 +27,15 @@ from kpr.store import KeptKind, Reason, Submission
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A swing in words, with the reason that stands for these very numbers; None while nobody has given one."""
+    """A swing in words, with the reason that stands for these very numbers; None while nobody has given one.
+
+    ``earlier`` is then the newest that was given for the line when its numbers were others: it may hold still.
+    """
 
     swing: Swing
     text: Text
     reason: Reason | None
+    earlier: Reason | None = None
 
     @property
     def waits(self) -> bool:
@@ -83,7 +88,7 @@ def remember(place: Workplace, submission: Submission, work: WorkRows, figures: 
     if not _holds(place, KeptKind.FIGURES, content, submission.id):
         place.kept.keep(KeptKind.FIGURES, content, place.act(), submission_id=submission.id, note=_mark(submission))
     explained = {(each.rule, each.line, each.now, each.before) for each in reasons(place)}
-    if any(swing.key not in explained for swing in swings(figures, None, _limits(place)) if swing.asks):
+    if any(swing.key not in explained for swing in drifted(figures, _limits(place)) if swing.asks):
         return
     keys = keys_json(services_per_person(work))
     if not _holds(place, KeptKind.KEYS, keys):
@@ -109,7 +114,10 @@ def _former_services(place: Workplace, mark: str) -> dict[str, int]:
 
 def _limits(place: Workplace) -> Limits:
     said = place.settings.plausibility
-    return Limits(said.swing_percent, said.swing_persons, said.drift_percent)
+    expected = {Part.DISTRICTS: said.expected.districts, Part.PROVIDERS: said.expected.providers}
+    return Limits(
+        said.swing_percent, said.swing_persons, said.drift_percent, zero_from=said.zero_from, expected=expected
+    )
 
 
 # -- the person --------------------------------------------------------------------------------------------------------
@@ -128,9 +136,15 @@ def look(place: Workplace) -> Look:
     if latest is None or kept is None:
         return Look(None, known, ())
     found = swings(read_figures(place.kept.read(kept)), known.figures, _limits(place))
-    given = {(each.rule, each.line, each.now, each.before): each for each in reasons(place)}
-    lines = (Explained(swing, line_text(swing.line, place.year), given.get(swing.key)) for swing in found)
-    return Look(latest.version, known, tuple(lines))
+    said = reasons(place)
+    given = {(each.rule, each.line, each.now, each.before): each for each in said}
+    newest = {each.line: each for each in said}
+    return Look(latest.version, known, tuple(_explained(swing, place, given.get(swing.key), newest) for swing in found))
+
+
+def _explained(swing: Swing, place: Workplace, reason: Reason | None, newest: Mapping[str, Reason]) -> Explained:
+    earlier = newest.get(swing.line) if reason is None and swing.asks else None
+    return Explained(swing, line_text(swing.line, place.year), reason, earlier)
 
 
 def explain(place: Workplace, line: str, *, why: str, by: str) -> Reason:

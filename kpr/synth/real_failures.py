@@ -50,13 +50,22 @@ def ordinary_years(year: Year, persons: int, seed: int) -> tuple[Source, Source]
     """A data year and the one before it, in which nothing is wrong; the one before is given first.
 
     One in ten recipients has left and another has come, there are a few more of them, and the care-record system has
-    been upgraded.
+    been upgraded. The last who has a service stays: that a service ends is no ordinary year.
     """
     whole = _municipality(year, persons, seed)
-    stayed = Chosen(whole, lambda key: int(key) % _TURNOVER != 0, _upgraded)
+    left = _leaving(whole)
+    stayed = Chosen(whole, lambda key: key not in left, _upgraded)
     more = _municipality(year, persons + persons // 50, seed + 1000)
     came = Chosen(more, lambda key: int(key) % _TURNOVER == 0 or int(key) > persons)
     return YearBefore(whole, load_year(year.data_year - 1)), Together(stayed, came)
+
+
+def _leaving(source: Source) -> set[str]:
+    """One in ten, without those who alone have a service."""
+    has = [(row["tjPeID"] or "", row.get("tjTjenType")) for row in _rows(source, "tjeneste") if row["tjVedtak"] != "1"]
+    left = {key for key, _ in has if int(key) % _TURNOVER == 0}
+    stay = {type_ for key, type_ in has if key not in left}
+    return left - {key for key, type_ in has if type_ not in stay}
 
 
 def _upgraded(table: str, row: Values) -> Values:
