@@ -152,16 +152,6 @@ def test_each_deadline_that_passes_is_louder() -> None:
     assert Season(YEAR, on(27, 3)).level(accepted=True) is Level.OFFICER
 
 
-def test_the_letter_is_drafted_to_the_mailbox_of_the_day() -> None:
-    """L25: from the second deadline on, with what is known and to whom; earlier there is none."""
-    [early] = [each for each in due(NOTHING, YEAR, on(20, 1)) if "milestone" in each.id]
-    [late] = [each for each in due(NOTHING, YEAR, on(11, 2)) if "milestone" in each.id]
-    assert early.letter is None
-    assert late.letter is not None
-    assert late.letter.nb.startswith("Til: iplos@helsedir.no\nEmne: IPLOS-rapport for 2020, kommune 1103 Stavanger")
-    assert "10.02.2021, er passert" in late.letter.nb
-
-
 def test_a_year_with_one_deadline_ends_with_the_letter() -> None:
     """When nothing more is to come, the loudest level is due however few deadlines there were; two on a day are one."""
     year = year_with(ordinary="2024-01-15", corrections="2024-01-15")
@@ -285,13 +275,7 @@ def test_whatever_stands_is_told_in_whole_sentences(standing: Standing, hours: i
     assert len({notice.id for notice in found}) == len(found)
     for notice in found:
         assert notice.id.startswith("1103-2020:")
-        said = (
-            notice.text.nb,
-            notice.text.en,
-            notice.do.nb,
-            notice.do.en,
-            notice.letter.nb if notice.letter else "–",
-        )
+        said = (notice.text.nb, notice.text.en, notice.do.nb, notice.do.en)
         assert all(text and "{" not in text for text in said)
 
 

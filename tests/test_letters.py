@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, date, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -15,22 +15,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from place import Place
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from kpr.alarms.notice import Level, Notice, Severity
 from kpr.calendar import OSLO
 from kpr.checks.finding import Text
 from kpr.cli.app import app
 from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState
 from kpr.demo.mail_servers import SmtpReceiver, mail_folder
 from kpr.errors import BadInput, BadSettings, Locked, TransportError
-from kpr.letters.draft import Case, Sent, Trip, draft, fitting, kind_for_alarm, kinds, mark_of
+from kpr.letters.draft import Case, Sent, Trip, draft, fitting, kinds, kinds_for_alarm, mark_of
+from kpr.letters.settings import Letters
 from kpr.log import blot
 from kpr.next_act import Trouble
 from kpr.steps.extract import kept_rows
-from kpr.steps.letter import send_letter, write_letter
+from kpr.steps.letter import carrying_letter, send_letter, write_letter
 from kpr.steps.tell import due_alarms
 from kpr.steps.watch import watch
 from kpr.store import KeptKind
+from kpr.years import Year
 
 SENDER, REGISTER = "innsending@kommune.example.invalid", "register@example.invalid"
 runner = CliRunner()
@@ -60,12 +64,14 @@ def case(**standing: str | bool) -> Case:
 @pytest.mark.parametrize(
     ("standing", "kind"),
     [
-        ({"receipt": "WITHDRAWN", "state": "WITHDRAWN"}, "withdrawn"),
+        ({"withdrawn": True, "state": "WITHDRAWN"}, "withdrawn"),
         ({"contradicted": True}, "contradiction"),
         ({"receipt": "NEGATIVE", "state": "REJECTED"}, "receipt-negative"),
+        ({"ident_receipt": "NEGATIVE", "state": "REJECTED"}, "ident-receipt-negative"),
         ({"ident": "FEEDBACK_FAULTS"}, "ident-faults"),
         ({"receipt": "OVERDUE"}, "receipt-overdue"),
         ({"ident": "OVERDUE"}, "ident-missing"),
+        ({"ident": "OVERDUE", "state": "REJECTED"}, "ident-missing"),
         ({"transport": "GIVEN_UP"}, "transport"),
         ({"state": "", "late": True}, "late"),
     ],
@@ -123,10 +129,34 @@ def test_the_mark_changes_when_anything_happened() -> None:
 
 
 def test_every_alarm_that_carries_a_letter_names_one_that_exists() -> None:
-    """The kinds that alarms name are kinds."""
+    """The kinds that alarms name are kinds; a deadline's alarm has a letter only at the loudest level."""
     rows = ("rejected", "withdrawn", "contradiction", "receipt-overdue", "ident-overdue", "transport-given-up")
-    assert {kind_for_alarm(row) for row in rows} <= set(kinds())
-    assert kind_for_alarm("not-sent-3") == ""
+    named = [kinds_for_alarm(row) for row in rows]
+    assert all(named)
+    assert {kind for each in named for kind in each} <= set(kinds())
+    assert kinds_for_alarm("not-sent-3", escalated=True) == ()
+    assert kinds_for_alarm("milestone-passed") == ()
+    assert kinds_for_alarm("milestone-passed", escalated=True) == ("late",)
+
+
+def test_another_deadline_is_another_letter_about_being_late() -> None:
+    """The letter about the next deadline is not the one that was sent; no other letter changes by the calendar."""
+    one = case(late=True)
+    two = replace(one, milestone=Text("Siste frist", "The last date"), date="26.03.2021")
+    assert mark_of(one, "late") != mark_of(two, "late")
+    assert mark_of(one, "receipt-overdue") == mark_of(two, "receipt-overdue")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["a@b.no>", "<a@b.no>", "a@b.no,x", "a@b.no\0", "å@b.no", "a;b@c", "a@b.no\nBcc: x@y", "a@b.no\n", '"a b"@c', "a@", "a@b@c"],
+)  # fmt: skip
+def test_what_is_not_one_plain_mailbox_is_no_address(address: str) -> None:
+    """Each is refused before anything is drafted: it would break the mail's head, or go to another."""
+    for name in ("sender", "reply_to", "to"):
+        with pytest.raises(ValidationError):
+            Letters.model_validate({name: address})
+    assert Letters.model_validate({"to": "Innsending.2+kpr@kommune-a.example.invalid"}).to
 
 
 # -- with a place and a mail server --------------------------------------------------------------------------------------
@@ -267,7 +297,7 @@ def test_an_unknown_kind_and_a_year_without_address(silent: Place, post: Post, m
     monkeypatch.delenv("KPR_LETTERS__TO")
     silent.at(datetime(2017, 1, 1, 12, tzinfo=OSLO))
     with silent.open() as place, pytest.raises(BadSettings, match="adresse er ikke kjent"):
-        send_letter(place, "late", by="leder")
+        send_letter(place, "receipt-overdue", by="leder")
 
 
 def test_when_all_is_well_the_command_says_to_do_nothing(tmp_path: Path) -> None:
@@ -277,6 +307,106 @@ def test_when_all_is_well_the_command_says_to_do_nothing(tmp_path: Path) -> None
     assert (done.exit_code, "Gjør ingenting" in done.stdout) == (0, True)
     done = runner.invoke(app, ["letter", "show", "--settings", str(made.settings), "--json"])
     assert json.loads(done.stdout) == {"fitting": [], "letter": None}
+
+
+@pytest.fixture
+def accepted(tmp_path: Path) -> Place:
+    """Sent, answered twice, and accepted."""
+    made = Place(tmp_path, persons=8)
+    made.report()
+    made.later(hours=1)
+    made.exchange()
+    assert made.status().state == "ACCEPTED"
+    return made
+
+
+def test_a_letter_that_is_not_true_is_not_sent(accepted: Place, post: Post) -> None:
+    """Of an accepted submission nothing that went wrong can be told: Locked for every kind, and nothing is noted."""
+    accepted.later(days=30)
+    with accepted.open() as place:
+        for kind in kinds():
+            with pytest.raises(Locked, match="passer ikke slik det står nå"):
+                send_letter(place, kind, by="leder", again=True)
+        assert [each for each in place.store.events() if each.what == "letter"] == []
+    assert post.mails() == []
+
+
+def test_a_letter_that_does_not_fit_says_so_above_the_draft(accepted: Place, tmp_path: Path) -> None:
+    """It can be seen and saved, with the warning first; the exit code of sending it is that of Locked."""
+    words = ["--kind", "receipt-negative", "--settings", str(accepted.settings)]
+    shown = runner.invoke(app, ["letter", "show", *words]).stdout
+    assert -1 < shown.find("passer ikke slik det står nå") < shown.find("Emne:")
+    assert "kpr letter send" not in shown
+    saved = runner.invoke(app, ["letter", "save", "--out", str(tmp_path / "brev.txt"), *words])
+    assert (saved.exit_code, "passer ikke slik det står nå" in saved.stdout) == (0, True)
+    told = json.loads(runner.invoke(app, ["letter", "show", "--json", *words]).stdout)
+    assert (told["fitting"], told["letter"]["fits"]) == ([], False)
+    refused = runner.invoke(app, ["letter", "send", "--by", "leder", *words]).exception
+    assert isinstance(refused, Locked)
+
+
+def test_without_an_address_the_draft_has_no_empty_field(silent: Place, tmp_path: Path) -> None:
+    """Saved, with the sentence that sending gives; a mail program finds neither an empty To nor an empty From."""
+    silent.at(datetime(2017, 1, 1, 12, tzinfo=OSLO))
+    for name in ("brev.eml", "brev.txt"):
+        words = ["letter", "save", "--out", str(tmp_path / name), "--settings", str(silent.settings)]
+        done = runner.invoke(app, words)
+        assert (done.exit_code, "adresse er ikke kjent for denne dagen" in done.stdout) == (0, True)
+    mail = message_from_bytes((tmp_path / "brev.eml").read_bytes(), policy=default)
+    assert (mail["To"], mail["From"], bool(mail["Subject"])) == (None, None, True)
+    assert (tmp_path / "brev.txt").read_text("utf-8").startswith("Emne: ")
+
+
+def test_the_address_is_that_of_the_day_in_norway(silent: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half an hour past midnight in Norway it is still the day before in UTC; the Norwegian day decides."""
+    asked: list[date] = []
+    monkeypatch.setattr(Year, "contact_on", lambda _year, day, _use="all": asked.append(day))
+    silent.at(datetime(2021, 1, 31, 23, 30, tzinfo=UTC))
+    with silent.open() as place:
+        write_letter(place)
+    assert asked == [date(2021, 2, 1)]
+
+
+def test_the_alarm_about_a_deadline_carries_the_letter_that_can_be_sent(silent: Place, post: Post) -> None:
+    """From the second deadline on, the same draft as ``kpr letter``: ids, times, address and command; sent once (L25)."""
+    silent.at(datetime(2021, 1, 20, 8, tzinfo=OSLO))
+    assert _passed(silent).letter is None
+    silent.at(datetime(2021, 2, 11, 8, tzinfo=OSLO))
+    carried = _passed(silent).letter
+    assert carried is not None
+    with silent.open() as place:
+        drafted = write_letter(place, "late")
+        latest = place.store.latest()
+        assert drafted is not None
+        assert latest is not None
+        assert all(message.msg_id in carried.nb for message in place.store.messages(latest.id))
+    assert drafted.letter.body in carried.nb
+    assert carried.nb.startswith(f"Til: {REGISTER}\nEmne: {drafted.letter.subject}\n")
+    assert "10.02.2021, er passert" in carried.nb
+    assert "ingen personopplysninger" in carried.nb
+    assert "kpr letter send --kind late" in carried.nb
+    with silent.open() as place:
+        send_letter(place, "late", by="leder")
+        with pytest.raises(Locked, match="alt sendt"):
+            send_letter(place, "late", by="leder")
+    silent.at(datetime(2021, 3, 27, 8, tzinfo=OSLO))
+    with silent.open() as place:
+        send_letter(place, "late", by="leder")
+    assert len(post.mails()) == 2
+
+
+def _passed(made: Place) -> Notice:
+    """The alarm about the deadline that passed last."""
+    with made.open() as place:
+        return next(notice for notice in due_alarms(place) if ":milestone-passed:" in notice.id)
+
+
+def test_an_alarm_whose_letter_is_not_true_carries_none(accepted: Place) -> None:
+    """No alarm hands out a draft that could not be sent."""
+    with accepted.open() as place:
+        words = Text("x", "x")
+        notice = Notice("1103-2020:rejected:v1", "1103", "x", 2020, Severity.URGENT, Level.OFFICER, words, words)
+        assert carrying_letter(place, notice).letter is None
 
 
 def test_the_alarms_carry_the_letters(silent: Place) -> None:

@@ -196,8 +196,7 @@ def _notice(occasion: _Occasion, standing: Standing, season: Season, text: Text 
     row = _data()["alarms"][occasion.row]
     loud = season.level(accepted=standing.accepted)
     level = loud if row["level"] == "season" else Level(row["level"])
-    values = _values(standing) | occasion.values
-    drafted = level is Level.LETTER and occasion.row == "milestone-passed"
+    values = occasion.values | {"year": _same(standing.data_year), "next": standing.next_act}
     return Notice(
         id=":".join(filter(None, (f"{standing.number}-{standing.data_year}", occasion.row, occasion.about))),
         municipality=standing.number,
@@ -207,28 +206,11 @@ def _notice(occasion: _Occasion, standing: Standing, season: Season, text: Text 
         level=level,
         text=text or _filled(Text(row["nb"], row["en"]), values),
         do=_filled(Text(row["do_nb"], row["do_en"]), values),
-        letter=_letter(values, season) if drafted else None,
     )
 
 
-def _values(standing: Standing) -> dict[str, Text]:
-    plain = {
-        "year": standing.data_year,
-        "number": standing.number,
-        "name": standing.name,
-        "version": standing.version,
-        "state": standing.state or "–",
-        "ident": standing.ident_leg,
-        "receipt": standing.receipt_leg,
-    }
-    return {name: Text(str(value), str(value)) for name, value in plain.items()} | {"next": standing.next_act}
-
-
-def _letter(values: dict[str, Text], season: Season) -> Text:
-    """The register's mailbox on the day is looked up in the year's contacts; no person stands there."""
-    route = season.year.contact_on(season.today, "professional")
-    contact = Text(route.address, route.address) if route else Text("registeret", "the register")
-    return _filled(Text(_data()["letter"]["nb"], _data()["letter"]["en"]), values | {"contact": contact})
+def _same(value: object) -> Text:
+    return Text(str(value), str(value))
 
 
 def _filled(text: Text, values: dict[str, Text]) -> Text:

@@ -36,7 +36,10 @@ GROUPS: dict[Level, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """``id`` is the same each time the same thing is due; a daily one has the date in it. ``letter``: a draft (L25)."""
+    """``id`` is the same each time the same thing is due; a daily one has the date in it.
+
+    ``letter``: the draft that goes with it, put in by :func:`kpr.steps.letter.carrying_letter`.
+    """
 
     id: str
     municipality: str
@@ -47,3 +50,13 @@ class Notice:
     text: Text
     do: Text
     letter: Text | None = None
+
+    @property
+    def row(self) -> str:
+        """Its row in due.yaml."""
+        return self.id.split(":")[1]
+
+    @property
+    def escalated(self) -> bool:
+        """Whether so many deadlines have passed that the register is to be written to (K7)."""
+        return self.level is Level.LETTER

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from kpr.letters.settings import Address
 from kpr.transports.edi.settings import SmtpServer
 
 #: Where the password of the mail server may stand, instead of in a file.
 PASSWORD_VARIABLE = "KPR_TELL__SMTP__PASSWORD"  # noqa: S105  (its name, not a password)
-
-_Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
 class _Part(BaseModel):
@@ -29,10 +28,10 @@ class Webhook(_Part):
 class Tell(_Part):
     """Roles and their mailboxes, never persons. Louder after each milestone: the officer, then the leader as well."""
 
-    officer: tuple[_Address, ...] = ()
-    leader: tuple[_Address, ...] = ()
-    operator: tuple[_Address, ...] = ()
-    sender: _Address = "kpr@localhost"
+    officer: tuple[Address, ...] = ()
+    leader: tuple[Address, ...] = ()
+    operator: tuple[Address, ...] = ()
+    sender: Address = "kpr@localhost"
     smtp: SmtpServer | None = None
     webhook: Webhook | None = None
     #: Page for links in mails, e.g. Prefect's own address.

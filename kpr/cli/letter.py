@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from kpr.cli.output import out, print_json
 from kpr.cli.season import By, Settings
@@ -43,7 +44,8 @@ def show(
         others = [each for each in fit if each != drafted.letter.kind]
         if others:
             out.print(f"Disse passer også: {', '.join(others)} (--kind).")
-        out.print(f"Send det med «kpr letter send --kind {drafted.letter.kind} --by …», eller lagre det.")
+        if drafted.fits:
+            out.print(f"Send det med «kpr letter send --kind {drafted.letter.kind} --by …», eller lagre det.")
 
 
 def save(
@@ -58,12 +60,13 @@ def save(
         drafted = write_letter(place, kind, language="en" if english else "nb")
         if drafted is None:
             raise Locked("Ingen brev trengs nå. Gjør ingenting.")
-        content = _content(place, drafted, to)
+        content = _content(place, drafted, to, "en" if english else "nb")
     with whole_file(to) as file:
         file.write(content)
     if as_json:
-        print_json({"file": to.name, "letter": drafted.letter.kind})
+        print_json({"file": to.name, "letter": drafted.letter.kind, "fits": drafted.fits, "to": drafted.to})
     else:
+        _warn(drafted)
         out.print(f"Brevet er lagret i {to}.", markup=False)
 
 
@@ -83,13 +86,17 @@ def send(
         out.print(f"Brevet «{drafted.letter.subject}» er sendt til {drafted.to}.", markup=False)
 
 
-def _content(place: Workplace, drafted: Drafted, to: Path) -> bytes:
-    if to.suffix.lower() == ".eml":
-        return as_mail(place, drafted)
-    return f"Til: {drafted.to}\nEmne: {drafted.letter.subject}\n\n{drafted.letter.body}".encode()
+def _content(place: Workplace, drafted: Drafted, to: Path, language: str) -> bytes:
+    return as_mail(place, drafted) if to.suffix.lower() == ".eml" else drafted.as_text(language).encode()
+
+
+def _warn(drafted: Drafted) -> None:
+    for warning in drafted.warnings:
+        out.print(f"[yellow]{escape(warning)}[/]")
 
 
 def _show(drafted: Drafted) -> None:
+    _warn(drafted)
     to = drafted.to or "(ingen adresse kjent: sett letters.to i innstillingene)"
     out.print(f"Til: {to}  [{drafted.source}]", markup=False)
     out.print(f"Emne: {drafted.letter.subject}\n", markup=False)

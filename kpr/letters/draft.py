@@ -42,7 +42,7 @@ class Case:
     number: str
     name: str
     data_year: int
-    #: state, ident, receipt, transport, contradicted, late: as in ``when`` of letters.yaml.
+    #: state, ident, receipt, ident_receipt, withdrawn, transport, contradicted, late: as in ``when`` of letters.yaml.
     standing: Mapping[str, str | bool]
     version: int = 0
     sequence: int = 0
@@ -126,13 +126,16 @@ def _facts(case: Case, language: str) -> str:
     return "\n".join(lines)
 
 
-def kind_for_alarm(row: str) -> str:
-    """The kind of letter that an alarm carries, by its row in due.yaml; empty when none."""
-    return str(_data()["alarms"].get(row, ""))
+def kinds_for_alarm(row: str, *, escalated: bool = False) -> tuple[str, ...]:
+    """The kinds of letter that an alarm may carry, by its row in due.yaml; ``escalated``: at the loudest level (K7)."""
+    named = _data()["alarms"] | (_data()["escalated"] if escalated else {})
+    return tuple(named.get(row, ()))
 
 
 def mark_of(case: Case, kind: str) -> str:
     """The same while nothing has changed: a letter of one kind about one standing is sent once."""
     told = [kind, case.version, case.codes, sorted((name, str(value)) for name, value in case.standing.items())]
     told += [(sent.msg_id, [trip.message_id for trip in sent.trips]) for sent in case.sent]
+    if "late" in _data()["kinds"][kind]["when"]:
+        told.append(case.date)  # the next deadline that passes is news; to the other letters it is not
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kpr.transports.edi.settings import SmtpServer
 
-_Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+#: One plain mailbox in ASCII (RFC 5322 s. 3.4.1): no name beside it, no list of several, nothing that ends a field.
+Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]+@[A-Za-z0-9.-]+$")]
 
 
 class Letters(BaseModel):
@@ -16,7 +17,7 @@ class Letters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    sender: _Address | None = None
-    reply_to: _Address | None = None
-    to: _Address | None = None
+    sender: Address | None = None
+    reply_to: Address | None = None
+    to: Address | None = None
     smtp: SmtpServer | None = None

@@ -11,26 +11,47 @@ from uuid import NAMESPACE_URL, uuid5
 from kpr.alarms.due import name_of
 from kpr.alarms.notice import Notice
 from kpr.alarms.season import Season
+from kpr.calendar import OSLO
 from kpr.checks.finding import Text
+from kpr.conversation import ReceiptLeg
 from kpr.errors import BadInput, BadSettings, Locked, TransportError
 from kpr.free_text import refuse_ids
-from kpr.letters.draft import Case, Letter, Sent, Trip, draft, fitting, kind_for_alarm, kinds, mark_of
+from kpr.letters.draft import Case, Letter, Sent, Trip, draft, fitting, kinds, kinds_for_alarm, mark_of
 from kpr.people import Deed
 from kpr.steps.standing import standing_of
 from kpr.steps.workplace import Workplace
-from kpr.store import Act, Event, KeptKind
+from kpr.store import Act, Event, KeptKind, MessageKind
 from kpr.transports.edi.carrier import Label
 from kpr.transports.edi.smtp import SmtpSender
 
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """A letter with where it goes. ``to`` is empty, and ``source`` says so, where no address is known that day."""
+    """A letter with where it goes. ``to`` is empty, and ``source`` says so, where no address is known that day.
+
+    ``fits``: whether it is true as it stands now. Only such a letter can be sent; any can be seen and saved.
+    """
 
     letter: Letter
     to: str
     source: str
     mark: str
+    fits: bool
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person must know before the draft is read."""
+        fits = () if self.fits else (f"Brevet «{self.letter.kind}» passer ikke slik det står nå, og kan ikke sendes.",)
+        return (*fits, *(() if self.to else (_NO_ADDRESS,)))
+
+    def as_text(self, language: str = "nb") -> str:
+        """The letter as plain text, under the address, where one is known, and the subject."""
+        to, subject = ("To", "Subject") if language == "en" else ("Til", "Emne")
+        head = [f"{to}: {self.to}"] if self.to else []
+        return "\n".join([*head, f"{subject}: {self.letter.subject}", "", self.letter.body])
+
+
+_NO_ADDRESS = "Registerets adresse er ikke kjent for denne dagen."
 
 
 def fitting_kinds(place: Workplace) -> tuple[str, ...]:
@@ -43,18 +64,21 @@ def write_letter(place: Workplace, kind: str | None = None, *, language: str = "
     case = _case(place)
     if kind is not None and kind not in kinds():
         raise BadInput("Det finnes ikke et slikt brev.", place="--kind", remedy=f"Brevene er: {', '.join(kinds())}.")
-    chosen = kind or next(iter(fitting(case)), None)
+    fits = fitting(case)
+    chosen = kind or next(iter(fits), None)
     if chosen is None:
         return None
     letter = draft(case, chosen, language)
     to, source = _route(place, letter.use)
-    return Drafted(letter, to, source, mark_of(case, chosen))
+    return Drafted(letter, to, source, mark_of(case, chosen), chosen in fits)
 
 
 def as_mail(place: Workplace, drafted: Drafted) -> bytes:
-    """The letter as a mail that a mail program opens (RFC 5322), without Date and Message-ID."""
-    settings, mail = place.settings.letters, EmailMessage(policy=SMTP)
-    mail["From"], mail["To"] = settings.sender or "", drafted.to
+    """The letter as a mail that a mail program opens (RFC 5322), without Date and Message-ID, and without an empty field."""
+    mail = EmailMessage(policy=SMTP)
+    for field, address in (("From", place.settings.letters.sender), ("To", drafted.to)):
+        if address:
+            mail[field] = address
     mail["Subject"] = drafted.letter.subject
     mail.set_content(drafted.letter.body, cte="quoted-printable")
     return mail.as_bytes()
@@ -63,6 +87,7 @@ def as_mail(place: Workplace, drafted: Drafted) -> bytes:
 def send_letter(place: Workplace, kind: str | None = None, *, by: str, again: bool = False) -> Drafted:
     """Send it by mail, once for how it stands. Locked when it was sent, or may have been; ``again`` sends all the same.
 
+    Locked, ``again`` or not, when it does not fit how it stands: nothing untrue is said to the register.
     BadSettings without a mail server, a sender or an address; TransportError when it could not be handed over.
     """
     refuse_ids(by, "--by")
@@ -70,6 +95,8 @@ def send_letter(place: Workplace, kind: str | None = None, *, by: str, again: bo
     drafted = write_letter(place, kind)
     if drafted is None:
         raise Locked("Ingen brev trengs nå. Gjør ingenting.")
+    if not drafted.fits:
+        raise Locked(f"{drafted.warnings[0]} Se hva som passer med «kpr letter show».")
     sender = _sender(place, drafted)
     _claim(place, drafted, by, again=again)
     act = place.act(by)
@@ -86,21 +113,18 @@ def send_letter(place: Workplace, kind: str | None = None, *, by: str, again: bo
 
 
 def carrying_letter(place: Workplace, notice: Notice) -> Notice:
-    """An alarm with the draft that goes with it, where one does; none of its own is taken away."""
-    parts = notice.id.split(":")
-    kind = kind_for_alarm(parts[1]) if len(parts) > 1 else ""
-    if notice.letter is not None or not kind:
+    """An alarm with the draft that goes with it: the same as ``kpr letter`` makes, and only one that could be sent."""
+    named = kinds_for_alarm(notice.row, escalated=notice.escalated)
+    kind = next((each for each in fitting_kinds(place) if each in named), None) if named else None
+    if kind is None:
         return notice
-    norwegian, english = (_shown(place, kind, language) for language in ("nb", "en"))
-    return replace(notice, letter=Text(norwegian, english))
+    return replace(notice, letter=Text(_shown(place, kind, "nb"), _shown(place, kind, "en")))
 
 
 def _shown(place: Workplace, kind: str, language: str) -> str:
     drafted = write_letter(place, kind, language=language)
     assert drafted is not None  # a kind that is named always gives one
-    words = ("To", "Subject") if language == "en" else ("Til", "Emne")
-    head = f"{words[0]}: {drafted.to or '–'}\n{words[1]}: {drafted.letter.subject}"
-    return f"{head}\n\n{drafted.letter.body}\nkpr letter send --kind {kind} --by …\n"
+    return f"{drafted.as_text(language)}\nkpr letter send --kind {kind} --by …\n"
 
 
 def _case(place: Workplace) -> Case:
@@ -116,6 +140,8 @@ def _case(place: Workplace) -> Case:
             "state": str(standing.state or ""),
             "ident": standing.ident_leg.value,
             "receipt": standing.receipt_leg.value,
+            "ident_receipt": next((each.receipt_leg.value for each in messages if each.kind is MessageKind.IDENT), ""),
+            "withdrawn": any(each.receipt_leg is ReceiptLeg.WITHDRAWN for each in messages),
             "transport": standing.trouble.value,
             "contradicted": standing.contradicted,
             "late": passed is not None and not standing.accepted,
@@ -151,7 +177,7 @@ def _route(place: Workplace, use: str) -> tuple[str, str]:
     """The address of the day, and where it is from: the settings', or the year's contacts with its mark."""
     if place.settings.letters.to:
         return place.settings.letters.to, "letters.to"
-    route = place.year.contact_on(place.clock().date(), use)
+    route = place.year.contact_on(place.clock().astimezone(OSLO).date(), use)
     return (
         (route.address, f"{route.source} ({route.mark.value})") if route else ("", "ingen adresse er kjent den dagen")
     )
@@ -167,7 +193,7 @@ def _sender(place: Workplace, drafted: Drafted) -> SmtpSender:
         )
     if not drafted.to:
         raise BadSettings(
-            "Registerets adresse er ikke kjent for denne dagen.",
+            _NO_ADDRESS,
             place="letters.to",
             remedy="Spør registeret, og sett adressen der, eller lagre brevet og send det selv.",
         )
