@@ -24,6 +24,7 @@ from uuid import UUID, uuid4
 from kpr.checks.finding import Text
 from kpr.conversation import AttemptState, IdentLeg, ReceiptLeg, SubmissionState
 from kpr.errors import Locked
+from kpr.person_name import bare
 
 
 class Kind(StrEnum):
@@ -39,10 +40,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Who asks, and why. Two persons means two different ones."""
+    """Who asks, and why. Two persons means two different ones: a name in two writings is one, and a blank is none."""
 
     persons: frozenset[str] = frozenset()
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        """Keep one writing of each name."""
+        one_each = {bare(name): name for name in sorted(self.persons) if bare(name)}
+        object.__setattr__(self, "persons", frozenset(one_each.values()))
 
     @property
     def two_persons_and_reason(self) -> bool:
