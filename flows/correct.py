@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 from flows.report import approve_now
 from kpr.errors import Locked
 from tasks.deliver import send_approved
-from tasks.forms import By, DataYear, Mended, Number, Reason, Second, Send
+from tasks.forms import Asker, DataYear, Mended, Number, Reason, Second, Send
 from tasks.guard import what_the_guard_says
 from tasks.outcome import done, locked
 from tasks.place import place_of
@@ -24,7 +24,7 @@ from tasks.thread import name_run, see_to_thread
 def correct(
     municipality: Number,
     data_year: DataYear,
-    by: By,
+    by: Asker,
     mended: Mended,
     reason: Reason = "",
     second: Second = "",

@@ -8,14 +8,14 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from kpr.errors import BadSettings, Locked
-from tasks.forms import By, DataYear, Number
+from tasks.forms import Asker, DataYear, Number
 from tasks.outcome import done, locked
 from tasks.place import place_of
 from tasks.rehearse import send_trial
 
 
 @flow(name="rehearsal", flow_run_name="{municipality} · {data_year} · prøve", persist_result=False)
-def rehearsal(municipality: Number, data_year: DataYear, by: By) -> State[Any]:
+def rehearsal(municipality: Number, data_year: DataYear, by: Asker) -> State[Any]:
     """Extract, check and send with the trial settings; the register's answer is collected there, too."""
     entry = place_of(municipality, data_year)
     if entry.rehearsal is None:

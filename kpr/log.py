@@ -14,14 +14,31 @@ from typing import Any
 
 import structlog
 
-#: 11 digits (fødselsnummer, D, H, FH), with or without the customary blank after six, or 12 digits (DUF).
-_NATIONAL_ID = re.compile(r"(?<!\d)\d{6}\s?\d{5,6}(?!\d)")
+_GAP = r"[\s.\u2010-\u2015\-]"
+#: A day and a month as they stand in an id, with what is added for D (+40), H (+40) and synthetic numbers (+65, +80).
+_DAY, _MONTH = r"(?:[0-2456]\d|[37][01])", r"(?:[048]\d|[159][0-2]|6[6-9]|7[0-7])"
+
+#: 11 digits (fødselsnummer, D, H, FH), also with a gap after six and before the two last, or 12 (DUF).
+_TOGETHER = rf"\d{{6}}\s?\d{{5,6}}|\d{{6}}{_GAP}(?:\d{{5}}|\d{{3}}{_GAP}\d{{2}})"
+#: The same with gaps within the date.
+_APART = rf"{_DAY}{_GAP}?{_MONTH}{_GAP}\d{{2}}{_GAP}?\d{{5}}"
+#: What looks like a national id, where no digit stands beside it.
+NATIONAL_ID = f"(?:{_TOGETHER}|{_APART})"
+#: The end of an ISO date is no beginning: a HER-id may follow it.
+_NATIONAL_ID = re.compile(rf"(?<!\d)(?:{_TOGETHER}|(?<!\d{{4}}-){_APART})(?!\d)")
 _BLOT = "[hidden]"
+
+#: UUIDs and digests (32, 40 or 64 hex digits): by chance every thousandth holds digits that resemble an id.
+_OPAQUE_WORD = re.compile(
+    r"(?<![0-9A-Za-z])([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32}"
+    r"|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})(?![0-9A-Za-z])"
+)
 
 
 def blot(text: str) -> str:
-    """The text with everything that looks like a national id blotted out."""
-    return _NATIONAL_ID.sub(_BLOT, text)
+    """The text with everything that looks like a national id blotted out, but for ids of messages and digests."""
+    parts = _OPAQUE_WORD.split(text)  # every other one is such a word
+    return "".join(part if number % 2 else _NATIONAL_ID.sub(_BLOT, part) for number, part in enumerate(parts))
 
 
 #: What an id of a message looks like; whatever else stands in its place is the other side's own text.

@@ -11,7 +11,9 @@ from collections.abc import Collection
 from enum import StrEnum
 
 from kpr.checks.finding import Text
-from kpr.errors import Locked
+from kpr.errors import BadInput, Locked
+from kpr.free_text import refuse_ids
+from kpr.person_name import bare, tidy
 from kpr.settings import People
 
 
@@ -45,8 +47,8 @@ class Role(StrEnum):
 #: The rest are the approvers'.
 OPERATIONS = frozenset({Deed.RESEND_TRANSPORT, Deed.COLLECT, Deed.DEPLOY, Deed.REREAD})
 
-#: What acts without a person: this program, its clock, and the register's answers.
-PROGRAMS = frozenset({"kpr", "clock", "register"})
+#: What acts without a person: this program, its clock, its plan, and the register's answers. Nobody may call herself so.
+PROGRAMS = frozenset({"kpr", "clock", "plan", "register"})
 
 #: A user of the machine that acts for many: whatever stands in front of it has asked who they are.
 ANYONE = "*"
@@ -59,7 +61,7 @@ _WHAT = {
     Deed.LETTER_SEND: Text("sende brev", "send letters"),
     Deed.PURGE: Text("slette for godt", "purge"),
     Deed.UNLOCK: Text("åpne det som er låst", "unlock what is locked"),
-    Deed.RESEND_TRANSPORT: Text("sende det samme på nytt", "hand over the same again"),
+    Deed.RESEND_TRANSPORT: Text("levere til transporten", "hand over to the transport"),
     Deed.COLLECT: Text("hente svar", "collect answers"),
     Deed.DEPLOY: Text("sette i drift", "deploy"),
     Deed.REREAD: Text("lese om igjen det som er lagt til side", "read again what was set aside"),
@@ -87,12 +89,22 @@ def _role_of_one(people: People, name: str) -> Role:
 
 
 def _is_among(name: str, named: Collection[str]) -> bool:
-    return _bare(name) in {_bare(each) for each in named}
+    return bare(name) in {bare(each) for each in named}
 
 
-def _bare(name: str) -> str:
-    """A name without what people are careless about: capitals and spaces."""
-    return " ".join(name.split()).casefold()
+def typed(name: str, place: str) -> str:
+    """A name that a person typed, tidied. BadInput for a blank, for a program's name, and for what looks like an id."""
+    said = tidy(name)
+    if not said:
+        raise BadInput("Navnet mangler. Ingenting er gjort.", place=place, remedy="Skriv rollen eller navnet ditt.")
+    if not PROGRAMS.isdisjoint(bare(part) for part in said.split(",")):
+        raise BadInput(
+            "Dette navnet bruker programmet om seg selv eller registeret. Ingenting er gjort.",
+            place=place,
+            remedy="Skriv rollen eller navnet ditt.",
+        )
+    refuse_ids(said, place)
+    return said
 
 
 def may(people: People, name: str, deed: Deed) -> Text | None:
@@ -116,7 +128,7 @@ def claim(people: People, name: str, login: str) -> Text | None:
     """Why the user ``login`` of this machine may not act under a name; None when it may, or when no logins are set."""
     if not people.logins or people.logins.get(login) == ANYONE or name in PROGRAMS:
         return None
-    if login in people.logins and _bare(people.logins[login]) == _bare(name):
+    if login in people.logins and bare(people.logins[login]) == bare(name):
         return None
     return Text(
         f"Den som er logget inn her, kan ikke handle som «{name}»: people.logins i innstillingene sier noe annet."
@@ -131,6 +143,8 @@ def demand(people: People, deed: Deed, names: Collection[str], login: str = "") 
 
     Where two persons are wanted, both must be among those who may; only one of them can sit at the machine.
     """
+    if not any(bare(name) for name in names):
+        raise Locked("Det er ikke sagt hvem som ber om dette. Ingenting er gjort.")
     refused = [text for name in sorted(names) if (text := may(people, name, deed)) is not None]
     strange = [text for name in sorted(names) if (text := claim(people, name, login)) is not None]
     if len(strange) == len(names):

@@ -11,17 +11,32 @@ from typing import Annotated, Any
 from prefect.input import RunInput
 from pydantic import AfterValidator, ConfigDict, Field, create_model
 
-from kpr.log import blot
+from kpr.errors import BadInput
+from kpr.log import NATIONAL_ID, blot
+from kpr.people import typed
+from kpr.person_name import tidy
 from kpr.wishes import Answer, Wish
 
-#: What looks like a national id (11 or 12 digits, with or without a blank), as a pattern for the form.
-_NOBODY = r"^(?![\s\S]*\d{6}\s?\d{5})"
+#: A text without anything that looks like a national id, as a pattern for the form: the server's own net is the log's.
+_NOBODY = rf"^(?!(?:[\s\S]*\D)?{NATIONAL_ID}(?!\d))"
 
 
 def _names_nobody(text: str) -> str:
     if blot(text) != text:
         raise ValueError("teksten inneholder noe som ligner et fødselsnummer; skriv den uten å nevne noen")
     return text
+
+
+def _a_person(text: str) -> str:
+    """A name that was typed, tidied. The server hands on any text, so the flow asks."""
+    try:
+        return typed(text, "")
+    except BadInput as no:
+        raise ValueError(f"{no.problem} {no.remedy}") from None
+
+
+def _a_person_or_nobody(text: str) -> str:
+    return _a_person(text) if tidy(text) else ""
 
 
 def _text(title: str, description: str) -> Any:
@@ -32,9 +47,14 @@ Number = Annotated[
     str, Field(title="Kommunenummer", description="Nummeret i rapporteringsåret, fire siffer.", pattern=r"^\d{4}$")
 ]
 DataYear = Annotated[int, Field(title="Rapporteringsår", description="Året tallene gjelder.", ge=2018, le=2100)]
-By = Annotated[str, _text("Hvem", "Rollen eller navnet til den som ber om dette."), AfterValidator(_names_nobody)]
+_WHO = _text("Hvem", "Rollen eller navnet til den som ber om dette.")
+Asker = Annotated[str, _WHO, AfterValidator(_a_person)]
+#: Left empty where a flow has something to do without anybody's word.
+By = Annotated[str, _WHO, AfterValidator(_a_person_or_nobody)]
 Second = Annotated[
-    str, _text("Den andre personen", "Der to personer trengs. En annen enn den første."), AfterValidator(_names_nobody)
+    str,
+    _text("Den andre personen", "Der to personer trengs. En annen enn den første."),
+    AfterValidator(_a_person_or_nobody),
 ]
 Reason = Annotated[
     str, _text("Grunn", "Hvorfor advarsler godtas, eller hvorfor nå. Ingen navn."), AfterValidator(_names_nobody)

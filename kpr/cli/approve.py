@@ -10,7 +10,6 @@ from kpr.cli.output import out, progress_bar
 from kpr.cli.season import By, Reason, Second, Settings, tell
 from kpr.cli.setup import Json
 from kpr.errors import Blocked
-from kpr.free_text import refuse_ids
 from kpr.steps.approve import approve_extract
 from kpr.steps.check import Checked, check_submission
 from kpr.steps.extract import open_submission, take_extract
@@ -28,7 +27,6 @@ def approve(
     by: By, settings: Settings = Path("kpr.yaml"), second: Second = None, reason: Reason = None, as_json: Json = False
 ) -> None:
     """Les, kontroller og godkjenn. Ingenting sendes: det gjør «kpr report» etterpå, med akkurat det som ble godkjent."""
-    refuse_ids(reason or "", "--reason")
     with open_workplace(settings) as place, progress_bar(quiet=as_json) as progress:
         submission = open_submission(place, by=by, second=second, reason=reason)
         persons = take_extract(place, submission)

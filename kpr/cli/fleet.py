@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text as Line
 
 from kpr.cli.output import console, out, print_json
+from kpr.cli.season import a_person
 from kpr.cli.setup import Json
 from kpr.conversation import SubmissionState
 from kpr.errors import BadSettings, Blocked, KprError, TransportRefused
@@ -185,7 +186,7 @@ def _watch(place: Workplace) -> str:
 
 
 def send(
-    by: Annotated[str, typer.Option("--by", help="Hvem du er: den som setter i gang sendingen.")],
+    by: Annotated[str, typer.Option("--by", help="Hvem du er: den som setter i gang sendingen.", callback=a_person)],
     limit: Annotated[int | None, typer.Option(min=1, help="Høyst så mange, de som haster mest først.")] = None,
     installation: File = None,
     year: DataYear = None,

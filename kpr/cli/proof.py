@@ -11,7 +11,7 @@ from kpr.calendar import OSLO
 from kpr.checks.finding import Text
 from kpr.cli.given import read_given
 from kpr.cli.output import out, print_json
-from kpr.cli.season import Settings
+from kpr.cli.season import Settings, a_person
 from kpr.cli.setup import Json
 from kpr.errors import Altered
 from kpr.proof.bundle import MAX_FILE
@@ -33,14 +33,14 @@ def register(app: typer.Typer) -> None:
 
 def make(
     to: Annotated[Path | None, typer.Option("--out", help="Filen det skrives til; ellers et navn av seg selv.")] = None,
-    by: Annotated[str, typer.Option("--by", help="Hvem du er.")] = "kpr",
+    by: Annotated[str | None, typer.Option("--by", help="Hvem du er.", callback=a_person)] = None,
     version: Annotated[int | None, typer.Option(help="En eldre versjon; uten: den nyeste.")] = None,
     settings: Settings = Path("kpr.yaml"),
     as_json: Json = False,
 ) -> None:
     """Lag et underskrevet bevis: hva som ble sendt, hvem som godkjente, hva som kom tilbake. Ingen personopplysninger."""
     with open_workplace(settings) as place:
-        made = run_make(place, by=by, version=version)
+        made = run_make(place, by=by or "kpr", version=version)
     target = to or Path(made.name)
     with whole_file(target) as file:
         file.write(made.content)

@@ -9,10 +9,9 @@ import typer
 
 from kpr.calendar import OSLO
 from kpr.cli.output import out, print_json
-from kpr.cli.season import By, Second, Settings
+from kpr.cli.season import By, Second, Settings, no_ids
 from kpr.cli.setup import Json
 from kpr.errors import Locked
-from kpr.free_text import refuse_ids
 from kpr.guard import Approval
 from kpr.steps.purge import Outlook, outlook
 from kpr.steps.purge import purge as run_purge
@@ -28,14 +27,15 @@ def purge(
     by: By,
     settings: Settings = Path("kpr.yaml"),
     second: Second = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Hvorfor nå, mens svar ventes.")] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Hvorfor nå, mens svar ventes.", callback=no_ids)
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Bare vis hva som ville blitt slettet, og om det kan.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Slett for godt det som er sendt og mottatt: nøklene ødelegges, og et bevis skrives. Ikke før fristen er ute."""
-    refuse_ids(reason or "", "--reason")
     persons = approval(by, second, reason)
     with open_workplace(settings) as place:
         before = outlook(place, persons)

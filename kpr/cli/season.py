@@ -10,6 +10,8 @@ import typer
 from kpr.cli.output import out, print_json, progress_bar
 from kpr.cli.setup import Json
 from kpr.errors import Locked
+from kpr.free_text import refuse_ids
+from kpr.people import typed
 from kpr.steps.collect import collect as run_collect
 from kpr.steps.collect import reread
 from kpr.steps.report import prepare, send_approved
@@ -20,10 +22,24 @@ from kpr.steps.watch import watch as run_watch
 from kpr.steps.workplace import Workplace, approval, open_workplace
 from kpr.store import MessageKind
 
+
+def a_person(option: typer.CallbackParam, name: str | None) -> str | None:
+    """A name as it was typed, tidied; BadInput when it is no person's (kpr.people.typed)."""
+    return None if name is None else typed(name, option.opts[0])
+
+
+def no_ids(option: typer.CallbackParam, text: str | None) -> str | None:
+    """Free text as it was typed; BadInput when something in it looks like a national id."""
+    refuse_ids(text or "", option.opts[0])
+    return text
+
+
 Settings = Annotated[Path, typer.Option("--settings", help="Innstillingsfil.")]
-By = Annotated[str, typer.Option("--by", help="Hvem du er: den som godkjenner.")]
-Second = Annotated[str | None, typer.Option("--second", help="Den andre personen, der to trengs.")]
-Reason = Annotated[str | None, typer.Option("--reason", help="Hvorfor advarslene godtas, eller hvorfor nå.")]
+By = Annotated[str, typer.Option("--by", help="Hvem du er: den som godkjenner.", callback=a_person)]
+Second = Annotated[str | None, typer.Option("--second", help="Den andre personen, der to trengs.", callback=a_person)]
+Reason = Annotated[
+    str | None, typer.Option("--reason", help="Hvorfor advarslene godtas, eller hvorfor nå.", callback=no_ids)
+]
 
 _DO = {"nothing": "green", "act": "yellow", "ask": "red"}
 
@@ -43,7 +59,7 @@ def report(
 
 def correct(
     by: By,
-    mended: Annotated[str, typer.Option("--mended", help="Hva som er rettet.")],
+    mended: Annotated[str, typer.Option("--mended", help="Hva som er rettet.", callback=no_ids)],
     settings: Settings = Path("kpr.yaml"),
     second: Second = None,
     reason: Reason = None,

@@ -7,10 +7,13 @@ same steps. What a person asks for twice (a killed run reads its form again) doe
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from kpr.conversation import ReceiptLeg, SubmissionState
-from kpr.errors import BadInput, Locked
+from kpr.errors import Locked
 from kpr.free_text import refuse_ids
+from kpr.people import typed
+from kpr.person_name import bare, tidy
 from kpr.steps.approve import approve_extract, send_only_approved
 from kpr.steps.mails import seen
 from kpr.steps.mirror import sign
@@ -39,16 +42,19 @@ def carry_out(place: Workplace, answer: Answer) -> str:
     """Do what was asked for; one sentence of what came of it. BadInput or Locked when it may not be done."""
     if answer.wish is Wish.LOOK:
         return "Så på nytt."
+    answer = _checked(answer)
     if answer.wish is Wish.SEND and _was_cut_off(place, answer):
         return _send(place, answer)
     if answer.wish not in wishes(place):
         return "Det er allerede gjort, eller det gjelder ikke lenger. Ingenting ble gjort nå."
-    if not answer.by.strip():
-        raise BadInput(
-            "Skjemaet sier ikke hvem som ber om dette.", place="hvem", remedy="Skriv rollen eller navnet ditt."
-        )
-    refuse_ids(answer.reason, "grunn")
     return _ACTS[answer.wish](place, answer)
+
+
+def _checked(answer: Answer) -> Answer:
+    """With tidied names; BadInput when one is no person's, or the reason names somebody. Prefect hands on any text."""
+    refuse_ids(answer.reason, "grunn")
+    second = typed(answer.second, "den andre personen") if tidy(answer.second) else ""
+    return replace(answer, by=typed(answer.by, "hvem"), second=second)
 
 
 def _was_cut_off(place: Workplace, answer: Answer) -> bool:
@@ -56,7 +62,7 @@ def _was_cut_off(place: Workplace, answer: Answer) -> bool:
     latest = place.store.latest()
     if latest is None or latest.state not in (SubmissionState.APPROVED, SubmissionState.SENDING):
         return False
-    return (latest.approved_by, extract_mark(latest)) == (answer.by, answer.extract)
+    return (bare(latest.approved_by or ""), extract_mark(latest)) == (bare(answer.by), answer.extract)
 
 
 def _explain(place: Workplace, answer: Answer) -> str:

@@ -17,11 +17,14 @@ from kpr.address_book import AddressBook, Entry, load_address_book
 from kpr.calendar import end_of_day
 from kpr.clock import Clock, file_clock, system_clock
 from kpr.errors import BadSettings
+from kpr.free_text import refuse_ids
 from kpr.guard import Approval
+from kpr.log import blot
 from kpr.messages.shape import PayloadShape, iplos_shape
 from kpr.packaging.open import open_packaging
 from kpr.packaging.seam import Packaging
-from kpr.people import Deed, demand, role_of
+from kpr.people import PROGRAMS, Deed, Role, demand, role_of
+from kpr.person_name import bare
 from kpr.security.certificates import Identity, Purpose, check_certificate, load_certificate, load_identity
 from kpr.security.season_keys import SeasonKeys
 from kpr.security.trust_settings import Checked
@@ -66,12 +69,21 @@ class Workplace:
         return Legs(self.store)
 
     def act(self, who: str = "kpr", why: str = "") -> Act:
-        """Something done now by someone."""
+        """Something done now by someone. BadInput when name or reason holds what looks like a national id.
+
+        What the program or the register says is blotted instead: an answer with a number in it must be taken in.
+        """
+        if who in PROGRAMS:
+            return Act(who, self.clock(), blot(why), Role.PROGRAM)
+        refuse_ids(who, "--by")
+        refuse_ids(why, "--reason")
         return Act(who, self.clock(), why, role_of(self.settings.people, who))
 
     def demand(self, deed: Deed, *names: str) -> None:
         """Locked unless each of these may do it, and one of them is who is logged in here (docs/people.md)."""
         people = self.settings.people
+        for name in names:
+            refuse_ids(name, "--by")
         demand(people, deed, names, _login() if people.logins else "")
 
     def too_late(self, now: datetime) -> bool:
@@ -292,5 +304,6 @@ def _login() -> str:
 
 
 def approval(by: str, second: str | None, reason: str | None) -> Approval:
-    """Who asks, and why, as the guard wants it."""
-    return Approval(frozenset(name for name in (by, second) if name), reason or "")
+    """Who asks, and why, as the guard wants it: persons only, and the same one once, as the first wrote it."""
+    named = {bare(name): name for name in (second, by) if name and bare(name) not in PROGRAMS}
+    return Approval(frozenset(named.values()), reason or "")
