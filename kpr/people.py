@@ -31,6 +31,7 @@ class Deed(StrEnum):
     COLLECT = "COLLECT"
     DEPLOY = "DEPLOY"
     REREAD = "REREAD"
+    SEEN = "SEEN"
 
 
 class Role(StrEnum):
@@ -65,6 +66,7 @@ _WHAT = {
     Deed.COLLECT: Text("hente svar", "collect answers"),
     Deed.DEPLOY: Text("sette i drift", "deploy"),
     Deed.REREAD: Text("lese om igjen det som er lagt til side", "read again what was set aside"),
+    Deed.SEEN: Text("skrive ned hva registerets e-post sier", "write down what the register's mail says"),
 }
 
 

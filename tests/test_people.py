@@ -25,11 +25,16 @@ from kpr.security.vault import Vault, VaultReader
 from kpr.settings import People
 from kpr.steps.approve import approve_extract, send_only_approved
 from kpr.steps.extract import open_submission
-from kpr.steps.mirror import explain_row, sign
+from kpr.steps.last_year import give_last_year
+from kpr.steps.mails import add_mail, seen
+from kpr.steps.mirror import explain_row, give, sign
 from kpr.steps.plausibility import explain
+from kpr.steps.prepare import prepare_daily
 from kpr.steps.purge import purge
 from kpr.steps.report import prepare
 from kpr.steps.send import resend
+from kpr.steps.status import status
+from kpr.steps.timeline import timeline
 from kpr.steps.workplace import Workplace
 from kpr.store import MessageKind, Submission
 from kpr.transports.directory import DirectoryTransport
@@ -52,6 +57,7 @@ def test_every_deed_belongs_to_one_of_the_two() -> None:
         Deed.LETTER_SEND,
         Deed.PURGE,
         Deed.UNLOCK,
+        Deed.SEEN,
     }
     assert {Deed.RESEND_TRANSPORT, Deed.COLLECT, Deed.DEPLOY, Deed.REREAD} == OPERATIONS
 
@@ -99,6 +105,7 @@ def test_capitals_and_spaces_do_not_make_another_person(written: str) -> None:
         ("kpr", Role.PROGRAM),
         ("clock", Role.PROGRAM),
         ("register", Role.PROGRAM),
+        ("plan", Role.PROGRAM),
         ("rolle X", Role.UNNAMED),
         ("", Role.UNNAMED),
         ("rolle A, rolle A", Role.APPROVER),
@@ -200,19 +207,37 @@ def latest(place: Workplace) -> Submission:
         lambda place: explain(place, "6", why="flyttet", by="rolle D"),
         lambda place: explain_row(place, "T1.6", why="flyttet", by="rolle D"),
         lambda place: sign(place, by="rolle D"),
+        lambda place: give(place, b"T1.6=1", by="rolle D"),
+        lambda place: give_last_year(place, b"6;220\n", by="rolle D"),
+        lambda place: seen(place, "rolle D", faults=False, note=""),
+        lambda place: add_mail(place, Path(__file__), "rolle D"),
         lambda place: purge(place, by="rolle D"),
         lambda place: purge(place, by="rolle A", approval=Approval(frozenset({"rolle A", "rolle D"}), "ferdig")),
     ],
-    ids=["approve", "unlock", "reason", "explain row", "sign off", "purge", "purge by two"],
+    ids=[
+        "approve",
+        "unlock",
+        "reason",
+        "explain row",
+        "sign off",
+        "view",
+        "last year",
+        "seen",
+        "mail",
+        "purge",
+        "purge by two",
+    ],
 )
 def test_an_operator_decides_nothing(made: Place, work: Callable[[Workplace], Any]) -> None:
-    """Each decision is refused by the operator's name, and leaves no event."""
+    """Each decision is refused by the operator's name, and leaves no event but the refusal's."""
     with made.open() as place:
         prepare(place, by="kpr")
         before = place.store.events()
         with pytest.raises(Locked, match=r"rolle D.*people\.approvers"):
             work(place)
-        assert place.store.events() == before
+        *rest, refused = place.store.events()
+        assert rest == before
+        assert (refused.what, refused.event) == ("people", "REFUSED")
 
 
 def test_every_act_stands_with_person_and_role(made: Place) -> None:
@@ -346,3 +371,50 @@ def test_a_refusal_is_one_sentence_at_the_command_line(made: Place) -> None:
     assert "people.approvers" in str(done.exception)
     with made.open() as place:
         assert latest(place).approved_by is None
+
+
+def test_a_refused_try_stands_in_the_log_and_nowhere_else(made: Place) -> None:
+    """Who tried what is written down, in what role; the state, the timeline and what to do now are as they were."""
+    made.report()
+    with made.open() as place:
+        before, now, lines = place.store.events(), status(place), timeline(place)
+        with pytest.raises(Locked, match=r"rolle D.*people\.approvers"):
+            seen(place, "rolle D", faults=False, note="")
+        *rest, tried = place.store.events()
+        assert rest == before
+        assert (tried.who, tried.role, tried.what, tried.event, tried.to_state) == (
+            "rolle D",
+            "operator",
+            "people",
+            "REFUSED",
+            "SEEN",
+        )
+        assert (status(place), timeline(place)) == (now, lines)
+    shown = CliRunner().invoke(app, ["audit", "show", "--settings", str(made.settings), "--json"])
+    assert '"event": "REFUSED"' in shown.output
+    assert CliRunner().invoke(app, ["audit", "verify", "--settings", str(made.settings)]).exit_code == 0
+
+
+def test_the_program_that_may_not_leaves_no_try_each_time(made: Place) -> None:
+    """What is planned asks again every day: only a person's try is written down."""
+    with made.open() as place:
+        prepare_daily(place)
+        before = place.store.events()
+        for program in sorted(PROGRAMS):
+            with pytest.raises(Locked):
+                place.demand(Deed.APPROVE, program)
+        assert place.store.events() == before
+
+
+def test_an_approver_does_not_send_for_the_fleet(made: Place) -> None:
+    """Where operators are named, the sending of what is approved is started by one of them."""
+    with made.open() as place:
+        prepare(place, by="rolle A")
+        approve_extract(place, latest(place).id, latest(place).extract_sha256, by="rolle A")
+    words = ["fleet", "send", "--installation", str(made.settings), "--by"]
+    assert CliRunner().invoke(app, [*words, "rolle A"]).exit_code == Locked.exit_code
+    with made.open() as place:
+        assert place.store.messages(latest(place).id) == []
+        assert "FLEET_SEND" not in {event.event for event in place.store.events()}
+    assert CliRunner().invoke(app, [*words, "rolle D"]).exit_code == 0
+    assert made.status().state == "AWAITING"

@@ -23,6 +23,7 @@ from kpr.fleet.bulk import Result, Step, for_each, worst
 from kpr.fleet.installation import Entry, Installation, find_installation, load_installation
 from kpr.fleet.look import awaiting, clock_of, look_at_all, year_of
 from kpr.log import blot
+from kpr.people import Deed
 from kpr.plausibility.units import expected_units
 from kpr.steps.approve import send_only_approved
 from kpr.steps.check import run_check
@@ -200,6 +201,7 @@ def send(
 
 
 def _send(place: Workplace, by: str) -> str:
+    place.demand(Deed.RESEND_TRANSPORT, by)
     latest = place.store.latest()
     if latest is not None and latest.state in (SubmissionState.APPROVED, SubmissionState.SENDING):
         with place.store.transaction() as session:

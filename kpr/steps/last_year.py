@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from kpr.calendar import OSLO
 from kpr.checks.finding import Text
 from kpr.errors import KprError
-from kpr.free_text import refuse_ids
 from kpr.log import get_log
+from kpr.people import Deed
 from kpr.plausibility.figures import Figures, figures_json, figures_of_lines, read_figures, together
 from kpr.plausibility.last_year_table import LastYearTable, read_last_year_table
 from kpr.plausibility.units import numbers_in
@@ -120,7 +120,7 @@ def _all_of(numbers: tuple[str, ...]) -> tuple[str, str]:
 
 def give_last_year(place: Workplace, raw: bytes, *, by: str, name: str = "") -> LastYearTable:
     """Keep the officer's table of last year's figures; BadInput, and nothing is kept, when it cannot be read."""
-    refuse_ids(by, "--by")
+    place.demand(Deed.REASON, by)
     table = read_last_year_table(raw, _year_before(place), name)
     figures = figures_of_lines(table.data_year, table.lines)
     place.kept.keep(KeptKind.LAST_YEAR, figures_json(figures), place.act(by), note=str(table.data_year))

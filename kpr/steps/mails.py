@@ -13,6 +13,7 @@ from kpr.errors import BadInput, Locked
 from kpr.feedback.ident_mail import Expected, IdentMail, read_mail
 from kpr.feedback.mailboxes import IdentMailbox, open_mailbox
 from kpr.log import blot
+from kpr.people import Deed
 from kpr.steps.incoming import keep
 from kpr.steps.workplace import Workplace
 from kpr.store import InboxKind, Moved, Submission
@@ -36,6 +37,7 @@ def collect_mails(place: Workplace) -> Counter[str]:
 
 def add_mail(place: Workplace, file: Path, by: str) -> str:
     """A mail that a person has saved and drops here (``.eml``); what it was."""
+    place.demand(Deed.SEEN, by)
     mail = read_mail(file, place.settings.mailbox.sender_domains, _expected(place))
     if mail is None:
         raise BadInput(
@@ -54,6 +56,7 @@ def seen(place: Workplace, by: str, *, faults: bool, note: str, sequence_number:
             place="--note",
             remedy="Write what the mail says without naming anybody.",
         )
+    place.demand(Deed.SEEN, by)
     submission = _named(place, sequence_number)
     event = IdentEvent.FEEDBACK_FAULTS if faults else IdentEvent.FEEDBACK_OK
     moved = place.legs.ident(

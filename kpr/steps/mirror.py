@@ -47,7 +47,7 @@ def mirror(place: Workplace) -> Mirror:
 
 def give(place: Workplace, raw: bytes, *, by: str, name: str = "", rest_is_zero: bool = False) -> GivenView:
     """Keep the view's numbers; BadInput, and nothing is kept, when a row cannot be understood."""
-    refuse_ids(by, "--by")
+    place.demand(Deed.REASON, by)
     seen = _unsigned(place)
     given = read_view(raw, seen.document.rows, name=name, data_year=place.settings.data_year)
     document = seen.document.with_given(given.numbers)

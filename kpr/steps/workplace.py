@@ -16,7 +16,7 @@ from cryptography import x509
 from kpr.address_book import AddressBook, Entry, load_address_book
 from kpr.calendar import end_of_day
 from kpr.clock import Clock, file_clock, system_clock
-from kpr.errors import BadSettings
+from kpr.errors import BadSettings, Locked
 from kpr.free_text import refuse_ids
 from kpr.guard import Approval
 from kpr.log import blot
@@ -80,11 +80,23 @@ class Workplace:
         return Act(who, self.clock(), why, role_of(self.settings.people, who))
 
     def demand(self, deed: Deed, *names: str) -> None:
-        """Locked unless each of these may do it, and one of them is who is logged in here (docs/people.md)."""
+        """Locked unless each of these may do it, and one of them is who is logged in here (docs/people.md).
+
+        A person's refused try leaves an event; the program's own is asked again every day, and leaves none.
+        """
         people = self.settings.people
         for name in names:
             refuse_ids(name, "--by")
-        demand(people, deed, names, _login() if people.logins else "")
+        try:
+            demand(people, deed, names, _login() if people.logins else "")
+        except Locked:
+            if not PROGRAMS.issuperset(names):
+                self._note_refusal(deed, ", ".join(sorted(names)))
+            raise
+
+    def _note_refusal(self, deed: Deed, who: str) -> None:
+        with self.store.transaction() as session:
+            self.store.note(session, self.act(who), "people", "REFUSED", to_state=deed)
 
     def too_late(self, now: datetime) -> bool:
         """Whether the absolute last date has passed; never, when it is not known.
