@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from kpr.checks.finding import Text
+from kpr.checks.finding import StoppedBy, Text
 from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState
 
 #: Before the first submission there is no combination.
@@ -42,6 +42,18 @@ class Trouble(StrEnum):
     GIVEN_UP = "GIVEN_UP"
 
 
+class View(StrEnum):
+    """How far the comparison with the register's view has come, while nobody has signed.
+
+    GONE: the content was purged, so there is nothing left to compare.
+    """
+
+    NOT_GIVEN = "NOT_GIVEN"
+    UNSETTLED = "UNSETTLED"
+    SETTLED = "SETTLED"
+    GONE = "GONE"
+
+
 @cache
 def _rows() -> list[dict[str, Any]]:
     return list(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
@@ -55,10 +67,12 @@ def next_act(
     *,
     transport: Trouble = Trouble.OK,
     right: bool = False,
+    stopped_by: Collection[StoppedBy] = (),
+    view: View = View.NOT_GIVEN,
 ) -> NextAct:
     """The first row that fits; its placeholders filled from ``values`` (``until``, ``codes``, ``refused``).
 
-    ``right``: a person has signed that the register's view agrees.
+    ``right``: a person has signed that the register's view agrees. ``stopped_by``: what a blocked submission waits for.
     """
     asked = {
         "state": state.value,
@@ -66,7 +80,14 @@ def next_act(
         "receipt": receipt_leg.value,
         "transport": transport.value,
         "right": right,
+        "stopped_by": "+".join(sorted(stopped_by)),
+        "view": view.value,
     }
     row = next(row for row in _rows() if all(value in row.get(name, [value]) for name, value in asked.items()))
     filled = {"until": "–", "codes": "–", "refused": "–", "kind": "–", **(values or {})}
     return NextAct(Text(row["nb"].format(**filled), row["en"].format(**filled)), row["do"])
+
+
+def blocked_act(stopped_by: Collection[StoppedBy]) -> NextAct:
+    """What to do about a submission that the check has stopped."""
+    return next_act(SubmissionState.BLOCKED, IdentLeg.NOT_SENT, ReceiptLeg.NONE, stopped_by=stopped_by)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 
-from kpr.checks.finding import Text
+from kpr.checks.finding import StoppedBy, Text
 from kpr.cli.app import app
 from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState, consequence, step
 from kpr.guard import Approval, Former, may_open_version
-from kpr.next_act import NOTHING_SENT, NextAct, Trouble, _rows, next_act
+from kpr.next_act import NOTHING_SENT, NextAct, Trouble, View, _rows, blocked_act, next_act
 
 VALUES = {"until": "15.01.2021 kl. 09.15", "codes": "T02"}
+#: Every set of what a blocked submission may wait for.
+STOPS = [frozenset(each) for number in range(4) for each in combinations(StoppedBy, number)]
 EVERY = list(product(SubmissionState, IdentLeg, ReceiptLeg))
 AWAITING = [legs for legs in EVERY if legs[0] is SubmissionState.AWAITING]
 #: The legs in which nothing of the receipt decides the sentence before the ident leg does.
@@ -26,9 +28,10 @@ def _awaiting(ident: IdentLeg, receipt: ReceiptLeg) -> NextAct:
 
 
 def _first_row(
-    state: SubmissionState, ident: IdentLeg, receipt: ReceiptLeg, transport: str = "OK", *, right: bool = False
+    state: SubmissionState, ident: IdentLeg, receipt: ReceiptLeg, transport: str = "OK", **more: str | bool
 ) -> int:
-    asked = {"state": state, "ident": ident, "receipt": receipt, "transport": transport, "right": right}
+    asked = {"state": state, "ident": ident, "receipt": receipt, "transport": transport, "right": False}
+    asked |= {"stopped_by": "", "view": "NOT_GIVEN", **more}
     fits = (all(value in row.get(name, [value]) for name, value in asked.items()) for row in _rows())
     return next(number for number, fit in enumerate(fits) if fit)
 
@@ -52,6 +55,8 @@ def test_no_row_is_dead() -> None:
     used = {
         _first_row(*legs, transport, right=right) for legs in EVERY for transport in Trouble for right in (True, False)
     }
+    used |= {_first_row(*legs, stopped_by="+".join(sorted(stops))) for legs in EVERY for stops in STOPS}
+    used |= {_first_row(*legs, view=view) for legs in EVERY for view in View}
     assert used == set(range(len(_rows())))
 
 
@@ -59,11 +64,13 @@ def test_rows_name_only_states_that_exist() -> None:
     """A misspelt state or key would make a row silently wider or dead."""
     known = {"state": SubmissionState, "ident": IdentLeg, "receipt": ReceiptLeg}
     for row in _rows():
-        assert set(row) - set(known) - {"transport", "right"} == {"nb", "en", "do"}
+        assert set(row) - set(known) - {"transport", "right", "stopped_by", "view"} == {"nb", "en", "do"}
         assert row.get("right", [True]) == [True]
         assert len(row.get("transport", ["-"])) == 1
         assert set(row.get("transport", [])) <= set(Trouble)
         assert "state" in row
+        assert set(row.get("stopped_by", [])) <= {"+".join(sorted(stops)) for stops in STOPS}
+        assert set(row.get("view", [])) <= set(View)
         for name, states in known.items():
             assert set(row.get(name, [])) <= {state.value for state in states}
 
@@ -109,8 +116,8 @@ def test_the_values_are_not_read_as_a_pattern() -> None:
 
 def test_nothing_to_do_is_said_as_such() -> None:
     """A combination that asks for nothing says so, and one that asks for something never does."""
-    for legs, right in product(EVERY, (True, False)):
-        act = next_act(*legs, right=right)
+    for legs, right, view in product(EVERY, (True, False), View):
+        act = next_act(*legs, right=right, view=view)
         assert ("jør ingenting" in act.text.nb) is (act.do == "nothing"), legs
         assert ("o nothing" in act.text.en) is (act.do == "nothing"), legs
 
@@ -161,12 +168,40 @@ def test_an_overdue_receipt_is_no_rejection(ident: IdentLeg) -> None:
 
 
 def test_accepted_points_on_to_the_view() -> None:
-    """Accepted is not right (R9): the sentence says where to look."""
-    act = next_act(SubmissionState.ACCEPTED, IdentLeg.FEEDBACK_OK, ReceiptLeg.POSITIVE)
-    assert act.do == "nothing"
+    """Accepted is not right (L2, L3, R9): the sentence asks for the step that is left, and rests when it is done."""
+    legs = (SubmissionState.ACCEPTED, IdentLeg.FEEDBACK_OK, ReceiptLeg.POSITIVE)
+    act = next_act(*legs)
+    assert act.do == "act"
     assert "hold registerets visning" in act.text.nb
-    signed = next_act(SubmissionState.ACCEPTED, IdentLeg.FEEDBACK_OK, ReceiptLeg.POSITIVE, right=True)
+    assert "«kpr view give»" in act.text.nb
+    assert "«kpr view compare»" in next_act(*legs, view=View.UNSETTLED).text.nb
+    assert next_act(*legs, view=View.SETTLED).text.nb.endswith("underskriv med «kpr view sign».")
+    signed = next_act(*legs, right=True, view=View.SETTLED)
+    assert signed.do == "nothing"
     assert "registerets visning stemmer" in signed.text.nb
+
+
+def test_what_was_purged_is_not_asked_for() -> None:
+    """When the content is gone nothing can be compared any more, and nothing is asked."""
+    act = next_act(SubmissionState.ACCEPTED, IdentLeg.FEEDBACK_OK, ReceiptLeg.POSITIVE, view=View.GONE)
+    assert act.do == "nothing"
+    assert "kpr" not in act.text.nb
+
+
+@pytest.mark.parametrize("stops", STOPS, ids="+".join)
+def test_what_stops_decides_what_to_do(stops: frozenset[StoppedBy]) -> None:
+    """A swing wants a reason, a suspect a decision, and only a fault is mended in the care-record system first."""
+    text = blocked_act(stops).text
+    fault = StoppedBy.FAULT in stops or not stops
+    assert ("fant feil" in text.nb) is fault
+    assert ("found faults" in text.en) is fault
+    for said in (text.nb, text.en):
+        for command in ("kpr swings show", "kpr swings explain"):
+            assert (command in said) is (StoppedBy.REASON in stops)
+        for command in ("kpr persons show", "kpr persons decide"):
+            assert (command in said) is (StoppedBy.PERSON in stops)
+        assert "kpr report" in said
+    assert text.nb.endswith("Ingenting er sendt.")
 
 
 def test_faults_after_acceptance_are_for_a_person() -> None:
@@ -180,9 +215,10 @@ def test_only_commands_that_exist_are_named() -> None:
     """Every command in a sentence is one that the program has."""
     names = {command.name or command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
     names |= {str(group.name) for group in app.registered_groups}
-    texts = [next_act(*legs, right=right).text for legs in EVERY for right in (True, False)] + [NOTHING_SENT]
+    texts = [next_act(*legs, right=right, view=view).text for legs in EVERY for right in (True, False) for view in View]
+    texts += [NOTHING_SENT, *(blocked_act(stops).text for stops in STOPS)]
     named = {name for text in texts for name in re.findall(r"kpr (\w+)", f"{text.nb} {text.en}")}
-    assert named == {"report", "correct", "check", "view", "proof"}
+    assert named == {"report", "correct", "check", "view", "proof", "swings", "persons"}
     assert named <= names
 
 

@@ -31,6 +31,7 @@ def _section(row: RuleRow, year: Year) -> str:
     rule = row.as_rule(year.data_year)
     stops = "stopper / blocks" if rule.mode is Mode.BLOCK else "vises / shown"
     stops += " til en grunn er gitt / until a reason is given" if rule.asks_reason else ""
+    stops += " til en person har bestemt / until a person has decided" if rule.asks_decision else ""
     lines = [
         f"### {row.id}",
         "",

@@ -23,6 +23,14 @@ class Mode(StrEnum):
     BLOCK = "block"
 
 
+class StoppedBy(StrEnum):
+    """What a finding that stops a submission waits for: a person's reason, her decision on a person, or a mending."""
+
+    REASON = "reason"
+    PERSON = "person"
+    FAULT = "fault"
+
+
 class Owner(StrEnum):
     """Who mends it: the register's own three classes of fault (process.md, section 1)."""
 

@@ -66,6 +66,7 @@ class RuleRow(_Row):
     query: str | None = None
     gives_person: bool = False
     asks_reason: bool = False
+    asks_decision: bool = False
     elsewhere: Text | None = None
 
     def model_post_init(self, _context: Any) -> None:
@@ -99,6 +100,7 @@ class RuleRow(_Row):
             basis=self.basis,
             mode=self.mode or (Mode.BLOCK if stops else Mode.WARN),
             asks_reason=self.asks_reason,
+            asks_decision=self.asks_decision,
         )
 
     def statements(self, columns: Mapping[str, tuple[str, ...]]) -> Iterator[Statement]:

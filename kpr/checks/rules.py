@@ -7,10 +7,10 @@ cost no Python, and the prediction can count on them. What a finding says comes 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kpr.checks.finding import Fate, Finding, Mode, Owner, Place, Severity, Text
+from kpr.checks.finding import Fate, Finding, Mode, Owner, Place, Severity, StoppedBy, Text
 from kpr.errors import BadSettings
 from kpr.sources.work_rows import WorkRows
 
@@ -33,6 +33,14 @@ class Rule:
     basis: str
     mode: Mode
     asks_reason: bool = False
+    asks_decision: bool = False
+
+    @property
+    def stopped_by(self) -> StoppedBy:
+        """What a submission waits for that this rule stops."""
+        if self.asks_reason:
+            return StoppedBy.REASON
+        return StoppedBy.PERSON if self.asks_decision else StoppedBy.FAULT
 
 
 class Catalogue:
@@ -71,6 +79,10 @@ class Catalogue:
         """Whether a finding of this rule stops a submission."""
         stops = rule.severity in (Severity.FATAL, Severity.ERROR) or rule.asks_reason
         return stops and self.mode(rule) is Mode.BLOCK
+
+    def stopped_by(self, rules: Collection[str]) -> frozenset[StoppedBy]:
+        """What a submission waits for that these rules stop; a rule of another version of the program is a fault."""
+        return frozenset(self[rule].stopped_by if rule in self else StoppedBy.FAULT for rule in rules)
 
 
 @dataclass(frozen=True, slots=True)

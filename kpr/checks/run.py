@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kpr.checks.content import ContentOptions, content_rules, run_content_rules
 from kpr.checks.counting import counting_tables
 from kpr.checks.facts import Fact, FactOptions, letter_facts
-from kpr.checks.finding import Mode, Text
+from kpr.checks.finding import Mode, StoppedBy, Text
 from kpr.checks.prediction import Prediction, predict
 from kpr.checks.register import register_rules, run_register_checks
 from kpr.checks.rules import Catalogue, RuleCount, copy_findings, create_finding_table, summary
@@ -36,6 +36,11 @@ class CheckResult:
     def blocked(self) -> bool:
         """Whether something stops the submission."""
         return any(count.blocks for count in self.counts)
+
+    @property
+    def stopped_by(self) -> frozenset[StoppedBy]:
+        """What the submission waits for; empty when nothing stops it."""
+        return self.catalogue.stopped_by([count.rule for count in self.counts if count.blocks])
 
     @property
     def sentence(self) -> Text:

@@ -7,9 +7,10 @@ from pathlib import Path
 import typer
 
 from kpr.cli.output import out, progress_bar
-from kpr.cli.season import By, Reason, Second, Settings, tell
+from kpr.cli.season import By, Reason, Second, Settings, tell, tell_stops
 from kpr.cli.setup import Json
 from kpr.errors import Blocked
+from kpr.next_act import blocked_act
 from kpr.steps.approve import approve_extract
 from kpr.steps.check import Checked, check_submission
 from kpr.steps.extract import open_submission, take_extract
@@ -42,10 +43,9 @@ def approve(
 def _refuse_faults(checked: Checked, as_json: bool) -> None:
     if not checked.result.blocked:
         return
-    for count in checked.result.counts:
-        if count.blocks and not as_json:
-            out.print(f"[red]{count.rule}[/] ({count.count}): {checked.result.catalogue[count.rule].wrong.nb}")
-    raise Blocked("Funn stanser innsendingen. Ingenting er godkjent eller sendt. Se «kpr check» for hva som må rettes.")
+    if not as_json:
+        tell_stops(checked.result)
+    raise Blocked(f"{blocked_act(checked.result.stopped_by).text.nb} Ingenting er godkjent.")
 
 
 def _tell(approved: Submission, persons: int) -> None:

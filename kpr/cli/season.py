@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
+from kpr.checks.run import CheckResult
 from kpr.cli.output import out, print_json, progress_bar
 from kpr.cli.setup import Json
 from kpr.errors import Locked
@@ -93,13 +95,19 @@ def resend(
 def _send(path: Path, by: str, second: str | None, reason: str | None, mended: str | None, as_json: bool) -> None:
     with open_workplace(path) as place, progress_bar(quiet=as_json) as progress:
         submission, checked = prepare(place, by=by, second=second, mended=mended, reason=reason, progress=progress)
-        if checked.result.blocked and not as_json:
-            for count in checked.result.counts:
-                if count.blocks:
-                    out.print(f"[red]{count.rule}[/] ({count.count}): {checked.result.catalogue[count.rule].wrong.nb}")
+        if not as_json:
+            tell_stops(checked.result)
         send_approved(place, submission, checked, by=by, reason=reason, progress=progress)
         now = run_status(place)
     tell(now, as_json)
+
+
+def tell_stops(result: CheckResult) -> None:
+    """Each rule that stops the submission, with what to do about it."""
+    for count in result.counts:
+        if count.blocks:
+            rule = result.catalogue[count.rule]
+            out.print(f"[red]{count.rule}[/] ({count.count}): {escape(f'{rule.wrong.nb} {rule.remedy.nb}')}")
 
 
 def collect(

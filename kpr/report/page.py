@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from kpr.calendar import OSLO
 from kpr.checks.finding import Finding
 from kpr.checks.rules import findings
+from kpr.next_act import blocked_act
 from kpr.report.words import OWNERS, SEVERITIES
 from kpr.steps.check import Checked
 from kpr.steps.status import Status
@@ -27,7 +28,7 @@ def findings_page(checked: Checked, year: Year, title: str, made: str) -> str:
     result = checked.result
     stopped = sum(count.count for count in result.counts if count.blocks)
     now = (
-        f"{stopped} funn stanser innsendingen. Rett dem i fagsystemet, lag nytt uttrekk og kontroller igjen. Ingenting er sendt."
+        f"{stopped} funn stanser innsendingen. {blocked_act(result.stopped_by).text.nb}"
         if result.blocked
         else "Ingenting stanser innsendingen. Se gjennom advarslene, og send når du er klar."
     )

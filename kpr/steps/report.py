@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kpr.errors import Blocked
+from kpr.next_act import blocked_act
 from kpr.progress import Progress, silent
 from kpr.steps.approve import approve
 from kpr.steps.build import build_messages
@@ -32,7 +33,7 @@ def send_approved(
 ) -> None:
     """Approve, build and send what was checked; Blocked when findings stop it."""
     if checked.result.blocked:
-        raise Blocked("Funn stanser innsendingen. Ingenting er sendt. Se «kpr check» for hva som må rettes.")
+        raise Blocked(blocked_act(checked.result.stopped_by).text.nb)
     approve(place, submission, by=by, reason=reason)
     build_messages(place, submission, progress=progress)
     send_messages(place, submission)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kpr.calendar import OSLO, last_safe_send, next_milestone
-from kpr.checks.finding import Text
-from kpr.conversation import AttemptState, ReceiptLeg, SubmissionState, Verdict, verdict
+from kpr.checks.finding import StoppedBy, Text
+from kpr.checks.run import full_catalogue
+from kpr.conversation import AttemptState, ReceiptLeg, SubmissionEvent, SubmissionState, Verdict, verdict
+from kpr.errors import BadMessage
 from kpr.feedback.transport_fault import meaning
-from kpr.next_act import NOTHING_SENT, Trouble, next_act
+from kpr.mirror.document import read_document
+from kpr.next_act import NOTHING_SENT, Trouble, View, next_act
+from kpr.steps.last_year import read_kept
 from kpr.steps.retry import next_try
 from kpr.steps.timeline import Line, timeline
 from kpr.steps.workplace import Workplace
-from kpr.store import Attempt, Message, MessageKind, Submission
+from kpr.store import Attempt, KeptKind, Message, MessageKind, Submission
+from kpr.store.store import PURGED_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,16 @@ def status(place: Workplace) -> Status:
     trouble, said = _transport(place, messages, attempts)
     right = place.judgements.signed_off(latest.id) is not None
     values = _values(until, codes) | said
-    act = next_act(latest.state, latest.ident_leg, receipt_leg, values, transport=trouble, right=right)
+    act = next_act(
+        latest.state,
+        latest.ident_leg,
+        receipt_leg,
+        values,
+        transport=trouble,
+        right=right,
+        stopped_by=_stopped_by(place, latest),
+        view=_view(place, latest),
+    )
     states = {kind: attempt.state if attempt else None for kind, attempt in attempts.items()}
     ident_attempt, iplos_attempt = states.get(MessageKind.IDENT), states.get(MessageKind.IPLOS)
     answer = verdict(ident_attempt, iplos_attempt, latest.ident_leg, receipt_leg, view_agrees=right)
@@ -70,6 +85,35 @@ def status(place: Workplace) -> Status:
     return _status(
         place, latest.state.value, latest.version, answer, act.do, act.text, lines, until, _unfinished(latest)
     )
+
+
+def _stopped_by(place: Workplace, latest: Submission) -> frozenset[StoppedBy]:
+    """What the check's last verdict says that a blocked submission waits for."""
+    if latest.state is not SubmissionState.BLOCKED:
+        return frozenset()
+    said = [
+        event.why
+        for event in place.store.events()
+        if event.submission_id == latest.id and event.event == SubmissionEvent.FOUND_FAULTS
+    ]
+    rules = [rule for rule in said[-1].split(", ") if rule] if said else []
+    return full_catalogue(place.year).stopped_by(rules)
+
+
+def _view(place: Workplace, latest: Submission) -> View:
+    """How far the comparison with the register's view has come; only an accepted submission is asked about."""
+    if latest.state is not SubmissionState.ACCEPTED:
+        return View.NOT_GIVEN
+    if latest.wrapped_key == PURGED_KEY:
+        return View.GONE
+    kept = place.kept.newest(KeptKind.VIEW, latest.id)
+    raw = read_kept(place, kept) if kept else None
+    document = None
+    with suppress(BadMessage):  # of a later version of the program: its numbers must be given again
+        document = read_document(raw) if raw else None
+    if document is None or not document.given:
+        return View.NOT_GIVEN
+    return View.UNSETTLED if document.unsettled else View.SETTLED
 
 
 def _transport(

@@ -15,8 +15,8 @@ _SENTENCES: dict[tuple[str, str], Text] = {
     ("submission", "S3"): Text("En ny versjon ble åpnet.", "A new version was opened."),
     ("submission", "EXTRACTED"): Text("Uttrekket ble lest.", "The extract was read."),
     ("submission", "FOUND_FAULTS"): Text(
-        "Kontrollen fant feil som stanser innsendingen. Ingenting ble sendt.",
-        "The check found faults that stop the submission. Nothing was sent.",
+        "Kontrollen fant noe som stanser innsendingen. Ingenting ble sendt.",
+        "The check found something that stops the submission. Nothing was sent.",
     ),
     ("submission", "FOUND_GOOD"): Text("Kontrollen fant ingenting som stanser.", "The check found nothing that stops."),
     ("submission", "FLEET_SEND"): Text("Sendingen ble startet fra tavlen.", "Sending was started from the board."),
