@@ -91,3 +91,36 @@ def next_act(
 def blocked_act(stopped_by: Collection[StoppedBy]) -> NextAct:
     """What to do about a submission that the check has stopped."""
     return next_act(SubmissionState.BLOCKED, IdentLeg.NOT_SENT, ReceiptLeg.NONE, stopped_by=stopped_by)
+
+
+def former_act(receipt_leg: ReceiptLeg, version: int, newest: int, *, accepted: bool, replaced: bool) -> NextAct:
+    """What became of a version that is no longer the newest; what to do stands with the newest.
+
+    ``replaced``: a newer one has been accepted since.
+    """
+    became = _FORMER[replaced] if accepted else _BECAME.get(receipt_leg, _REPLACED)
+    nb = f"Dette er versjon {version}. {became.nb} Hva du skal gjøre nå, står på siden for versjon {newest}."
+    en = f"This is version {version}. {became.en} What to do now stands on the page of version {newest}."
+    return NextAct(Text(nb.format(newest=newest), en.format(newest=newest)), "nothing")
+
+
+_REPLACED = Text("Den er erstattet av versjon {newest}.", "It has been replaced by version {newest}.")
+_BECAME = {
+    ReceiptLeg.NEGATIVE: Text(
+        "Den er avvist og erstattet av versjon {newest}.", "It was rejected, and version {newest} replaces it."
+    ),
+    ReceiptLeg.WITHDRAWN: Text(
+        "Registeret trakk svaret sitt tilbake, og versjon {newest} erstatter den.",
+        "The register withdrew its answer, and version {newest} replaces it.",
+    ),
+}
+#: An accepted version, before and after a newer one was accepted.
+_FORMER = {
+    True: Text(
+        "Den var godtatt, og er erstattet av versjon {newest}.", "It was accepted, and version {newest} replaces it."
+    ),
+    False: Text(
+        "Den er godtatt, og gjelder til versjon {newest} er godtatt.",
+        "It is accepted, and holds until version {newest} is accepted.",
+    ),
+}

@@ -12,7 +12,7 @@ from kpr.checks.finding import StoppedBy, Text
 from kpr.cli.app import app
 from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState, consequence, step
 from kpr.guard import Approval, Former, may_open_version
-from kpr.next_act import NOTHING_SENT, NextAct, Trouble, View, _rows, blocked_act, next_act
+from kpr.next_act import NOTHING_SENT, NextAct, Trouble, View, _rows, blocked_act, former_act, next_act
 
 VALUES = {"until": "15.01.2021 kl. 09.15", "codes": "T02"}
 #: Every set of what a blocked submission may wait for.
@@ -227,3 +227,15 @@ def test_before_the_first_submission_there_is_a_sentence_too() -> None:
     assert isinstance(NOTHING_SENT, Text)
     assert "Ingenting er sendt" in NOTHING_SENT.nb
     assert "Nothing has been sent" in NOTHING_SENT.en
+
+
+@pytest.mark.parametrize("receipt", list(ReceiptLeg))
+def test_an_earlier_version_points_to_the_newest(receipt: ReceiptLeg) -> None:
+    """Whatever became of it, nothing is asked there, and the newest is named."""
+    for accepted, replaced in product((True, False), repeat=2):
+        act = former_act(receipt, 1, 3, accepted=accepted, replaced=replaced)
+        assert act.do == "nothing"
+        assert act.text.nb.startswith("Dette er versjon 1. ")
+        assert act.text.nb.endswith("står på siden for versjon 3.")
+        assert ("avvist" in act.text.nb) is (receipt is ReceiptLeg.NEGATIVE and not accepted)
+        assert not re.search(r"[{}]", act.text.nb + act.text.en)

@@ -35,7 +35,7 @@ from kpr.steps.last_year import last_year, read_kept
 from kpr.steps.plausibility import look
 from kpr.steps.status import Status, status
 from kpr.steps.workplace import Workplace
-from kpr.store import KeptKind, Submission
+from kpr.store import Kept, KeptKind, SignOff, Submission
 
 #: Places shown per rule; the count is always whole, and the work list has all.
 PLACES = 50
@@ -50,7 +50,7 @@ def write_page(
     """
     submission = version_of(place, version) if version is not None else place.store.latest()
     checked = checked or check_again(place, submission, progress)
-    now = status(place)
+    now = status(place, submission)
     return officer_page(_report(place, submission, checked, now))
 
 
@@ -180,10 +180,7 @@ def _bars(place: Workplace, now: Figures | None, before: Figures | None) -> Iter
 
 
 def _swings(place: Workplace, submission: Submission | None) -> Iterator[SwingShown]:
-    seen = look(place)
-    if submission is None or seen.version != submission.version:
-        return
-    for line in seen.lines:
+    for line in look(place, submission).lines if submission else ():
         said = line.reason
         yield SwingShown(
             line.swing.line,
@@ -198,11 +195,14 @@ def _swings(place: Workplace, submission: Submission | None) -> Iterator[SwingSh
 
 
 def _view(place: Workplace, submission: Submission | None) -> ViewShown | None:
-    kept = place.kept.newest(KeptKind.VIEW, submission.id) if submission else None
-    raw = read_kept(place, kept) if kept else None
-    if submission is None or raw is None:
+    if submission is None:
         return None
-    document, signed = read_document(raw), place.judgements.signed_off(submission.id)
+    signed = place.judgements.signed_off(submission.id)
+    kept = _kept_view(place, submission, signed)
+    raw = read_kept(place, kept) if kept else None
+    if raw is None:
+        return None
+    document = read_document(raw)
     return ViewShown(
         document.compared,
         bool(document.given),
@@ -211,6 +211,13 @@ def _view(place: Workplace, submission: Submission | None) -> ViewShown | None:
         signed.at if signed else None,
         signed.why if signed else "",
     )
+
+
+def _kept_view(place: Workplace, submission: Submission, signed: SignOff | None) -> Kept | None:
+    """What was signed, whatever was kept since; the newest while nobody has signed."""
+    if signed is None:
+        return place.kept.newest(KeptKind.VIEW, submission.id)
+    return next((kept for kept in place.kept.every(KeptKind.VIEW) if kept.id == signed.kept_id), None)
 
 
 def _sent(place: Workplace, submission: Submission) -> Iterator[SentMessage]:

@@ -128,10 +128,10 @@ def reasons(place: Workplace) -> list[Reason]:
     return [each for version in place.store.submissions() for each in place.judgements.reasons(version.id)]
 
 
-def look(place: Workplace) -> Look:
-    """What swings in the newest version that was checked, from the figures kept then."""
+def look(place: Workplace, version: Submission | None = None) -> Look:
+    """What swings in a version (the newest) that was checked, from the figures kept then."""
     known = last_year(place)
-    latest = place.store.latest()
+    latest = version or place.store.latest()
     kept = place.kept.newest(KeptKind.FIGURES, latest.id) if latest else None
     if latest is None or kept is None:
         return Look(None, known, ())

@@ -13,7 +13,7 @@ from kpr.conversation import AttemptState, ReceiptLeg, SubmissionEvent, Submissi
 from kpr.errors import BadMessage
 from kpr.feedback.transport_fault import meaning
 from kpr.mirror.document import read_document
-from kpr.next_act import NOTHING_SENT, Trouble, View, next_act
+from kpr.next_act import NOTHING_SENT, NextAct, Trouble, View, former_act, next_act
 from kpr.steps.last_year import read_kept
 from kpr.steps.retry import next_try
 from kpr.steps.timeline import Line, timeline
@@ -47,33 +47,26 @@ class Status:
     unfinished_sending: str | None
 
 
-def status(place: Workplace) -> Status:
-    """Where this cycle stands now."""
-    latest = place.store.latest()
-    if latest is None:
+def status(place: Workplace, version: Submission | None = None) -> Status:
+    """Where this cycle stands now; of an earlier ``version``, what became of it."""
+    newest = place.store.latest()
+    if newest is None:
         return _status(place, "NOTHING_SENT", 0, Verdict(False, False, False), "act", NOTHING_SENT, _milestones(place))
+    latest = version or newest
     messages = {message.kind: message for message in place.store.messages(latest.id)}
     iplos, ident = messages.get(MessageKind.IPLOS), messages.get(MessageKind.IDENT)
     receipt_leg = iplos.receipt_leg if iplos else ReceiptLeg.NONE
     until = iplos.generated + timedelta(hours=place.year.ack_hours.value) if iplos else None
-    codes = ", ".join(m.receipt_codes for m in messages.values() if m.receipt_codes)
     attempts = {kind: place.attempts.latest(message.id) for kind, message in messages.items()}
-    trouble, said = _transport(place, messages, attempts)
     right = place.judgements.signed_off(latest.id) is not None
-    values = _values(until, codes) | said
-    act = next_act(
-        latest.state,
-        latest.ident_leg,
-        receipt_leg,
-        values,
-        transport=trouble,
-        right=right,
-        stopped_by=_stopped_by(place, latest),
-        view=_view(place, latest),
-    )
     states = {kind: attempt.state if attempt else None for kind, attempt in attempts.items()}
     ident_attempt, iplos_attempt = states.get(MessageKind.IDENT), states.get(MessageKind.IPLOS)
     answer = verdict(ident_attempt, iplos_attempt, latest.ident_leg, receipt_leg, view_agrees=right)
+    if latest.id == newest.id:
+        act = _act(place, latest, messages, attempts, until, right=right)
+    else:
+        replaced = latest.state is SubmissionState.SUPERSEDED
+        act = former_act(receipt_leg, latest.version, newest.version, accepted=answer.accepted, replaced=replaced)
     lines = (
         Standing("Innsending", f"versjon {latest.version}, løpenummer {latest.sequence_number}: {latest.state}"),
         Standing("Identmelding: e-post", latest.ident_leg.value),
@@ -84,6 +77,30 @@ def status(place: Workplace) -> Status:
     )
     return _status(
         place, latest.state.value, latest.version, answer, act.do, act.text, lines, until, _unfinished(latest)
+    )
+
+
+def _act(
+    place: Workplace,
+    latest: Submission,
+    messages: dict[MessageKind, Message],
+    attempts: dict[MessageKind, Attempt | None],
+    until: datetime | None,
+    *,
+    right: bool,
+) -> NextAct:
+    iplos = messages.get(MessageKind.IPLOS)
+    codes = ", ".join(message.receipt_codes for message in messages.values() if message.receipt_codes)
+    trouble, said = _transport(place, messages, attempts)
+    return next_act(
+        latest.state,
+        latest.ident_leg,
+        iplos.receipt_leg if iplos else ReceiptLeg.NONE,
+        _values(until, codes) | said,
+        transport=trouble,
+        right=right,
+        stopped_by=_stopped_by(place, latest),
+        view=_view(place, latest),
     )
 
 
