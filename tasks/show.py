@@ -70,7 +70,7 @@ def show_findings(place: Workplace, result: CheckResult) -> None:
 def show_status(place: Workplace, now: Status, *, trial: bool = False) -> None:
     """Where the municipality stands: both legs and the milestones as a table, and the timeline with what to do now."""
     label = f"trial-{place.label}" if trial else place.label
-    rows = [{"Hva": line.what, "Hvordan det står": line.state} for line in now.lines]
+    rows = [{"Hva": line.what, "Hvordan det står": line.words} for line in now.lines]
     create_table_artifact(table=rows, key=f"status-{label}", description=now.next_act.nb)
     create_markdown_artifact(timeline_text(place, now), key=f"timeline-{label}", description="Tidslinje")
 

@@ -240,7 +240,7 @@ def test_feedback_seen_writes_down_who_saw_the_mail(kpr: Run, tmp_path: Path) ->
     place.exchange()
     code, said, _ = kpr("feedback", "seen", "--ok", "--by", "rolle B", "--settings", place.settings)
     assert code == 0
-    assert "FEEDBACK_OK" in said
+    assert "Identmelding: e-post: kommet, uten feil" in said
     assert "Innsendingen er godtatt" in said.replace("\n", " ")
 
 

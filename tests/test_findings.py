@@ -234,7 +234,7 @@ def test_a_clean_extract_is_not_blocked_and_all_is_kept() -> None:
     result = check(synthetic(), load_year(2020))
     assert result.blocked is False
     assert result.prediction.persons_kept == result.prediction.persons == 30
-    assert result.sentence.nb == "Registeret vil beholde 30 av 30 personer, miste 0 rader under dem og nulle 0 verdier."
+    assert result.sentence.nb == "Registeret vil beholde 30 av 30 personer, miste 0 rader under dem og tømme 0 felt."
 
 
 def test_a_wrong_sex_blocks_until_the_settings_lift_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
@@ -10,10 +11,14 @@ import typer
 from place import Place
 from typer.testing import CliRunner
 
+from kpr.checks.finding import Text
 from kpr.cli import approve as approve_command
+from kpr.conversation import Verdict
 from kpr.errors import Blocked
 from kpr.mirror.compare import Given
 from kpr.mirror.document import document_json
+from kpr.report.officer import OfficerReport, SwingShown
+from kpr.report.officer_page import officer_page
 from kpr.steps.last_year import give_last_year
 from kpr.steps.mirror import explain_row, give, mirror, sign
 from kpr.steps.officer import write_page
@@ -22,6 +27,7 @@ from kpr.steps.persons import look as look_at_persons
 from kpr.steps.plausibility import explain, look
 from kpr.steps.report import prepare
 from kpr.steps.status import status
+from kpr.steps.work_list import write_work_list
 from kpr.store import KeptKind
 
 
@@ -42,7 +48,7 @@ def words(page: str, section: str) -> str:
     found = re.search(rf'<section id="{section}".*?</section>|aria-labelledby="h-{section}".*?</section>', page, re.S)
     assert found, section
     norwegian = re.sub(r'<span lang="en">.*?</span>', "", found.group(), flags=re.S)
-    return " ".join(re.sub(r"<[^>]*>", "", norwegian).split())
+    return re.sub(r" ([:,.)])", r"\1", " ".join(re.sub(r"<[^>]*>", " ", norwegian).split()))
 
 
 def swinging(made: Place) -> None:
@@ -150,3 +156,79 @@ def test_an_earlier_version_is_shown_as_it_ended(corrected: Place) -> None:
     assert "Riktig: nei" in now
     assert "tjenesten er lagt om" in words(page, "swings")
     assert "Godtatt: ja" in words(page_of(corrected), "now")
+
+
+# -- what the sections say ---------------------------------------------------------------------------------------------
+
+
+def test_no_code_of_the_program_is_left_in_words(corrected: Place) -> None:
+    """Transport, receipts and the e-mail stand in words, on the page and in status, in each language its own."""
+    page = page_of(corrected)
+    text = re.sub(r"<[^>]*>", " ", page.partition("<main>")[2].partition("<script>")[0])
+    for code in ("DELIVERED", "POSITIVE", "FEEDBACK_OK", "SUPERSEDED", "D2a.in_year", "D1.X29a"):
+        assert code not in text
+    sent = words(page, "sent")
+    for said in ("Transport levert,", "Kvittering positiv", "E-post om identmeldingen kommet, uten feil"):
+        assert said in sent
+    assert '<span lang="en">The ident message was delivered.</span>' in page
+    shown = [line.words for line in corrected.status().lines]
+    assert shown[0] == "versjon 2, løpenummer 2: godtatt"
+    assert shown[-1] == "ordinær frist 15.01.2021; siste trygge sending 11.01.2021"
+
+
+def test_a_share_is_shown_as_one(corrected: Place) -> None:
+    """L11 says how many of those who were assessed, and a share that swings says of how many."""
+    assert re.search(r"19 Initiativevne \(andel av dem\) \d+ \(\d+,\d %\)", words(page_of(corrected), "letter"))
+    report = OfficerReport(
+        "1103",
+        "Eksempel",
+        2020,
+        1,
+        corrected.now,
+        "kpr",
+        Text("Nå", "Now"),
+        "act",
+        Verdict(False, False, False),
+        (),
+        (),
+        swings=(SwingShown("T3 poIndPlan", Text("Plan", "Plan"), 80, 20, True, of_now=100, of_before=90),),
+    )
+    assert "20 av 90 80 av 100" in words(officer_page(report), "swings")
+
+
+def test_what_nothing_is_to_be_done_about_says_so_and_stands_in_no_work_list(made: Place) -> None:
+    """The register's own check of the coordinator's codes is known to be wrong: no vendor is asked to mend anything."""
+    with made.open() as place:
+        prepare(place, by="leder")
+        listed = io.BytesIO()
+        write_work_list(place, listed)
+    found = words(page_of(made), "findings")
+    noise = found.partition("R-poHarKoordinator-T")[2]
+    assert "Ingenting å rette: registerets egen kontroll passer ikke til kodene 11–14." in noise
+    assert "Be leverandøren rette uttrekket" not in found
+    assert "R-poHarKoordinator-T" not in listed.getvalue().decode()
+    assert "X24c" not in listed.getvalue().decode()
+
+
+def test_the_search_says_what_it_does_not_reach(made: Place) -> None:
+    """Only where a rule has more places than the page holds."""
+    with made.settings.open("a", encoding="utf-8") as settings:
+        settings.write("rules: {R-peKjonn-K: warn}\n")
+    for faults, told in ((3, False), (55, True)):
+        made.extract(unknown_sex=faults)
+        with made.open() as place:
+            prepare(place, by="leder")
+        assert ("Bare de første 50 stedene per regel er søkbare her" in words(page_of(made), "findings")) is told
+
+
+def test_an_id_in_the_systems_own_version_is_blotted(made: Place) -> None:
+    """Whatever the care-record system writes of itself, eleven digits of it are not shown."""
+    file = next((made.folder / "uttrekk").glob("*IPL*"))
+    written, hits = re.subn(r'(iiSysVersjon(?:="|>))[^"<]*', r"\g<1>41815512345", file.read_text("utf-8"))
+    assert hits
+    file.write_text(written, encoding="utf-8")
+    with made.open() as place:
+        prepare(place, by="leder")
+    page = page_of(made)
+    assert "41815512345" not in page
+    assert "[hidden]" in words(page, "letter")

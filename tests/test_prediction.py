@@ -191,7 +191,7 @@ def test_the_sentence_counts_persons_rows_and_values() -> None:
     rows = {"person": (5, 3), "tjeneste": (10, 7), "funksjon": (20, 16)}
     prediction = Prediction(False, 5, 3, rows, {"tjVedtak": 2, "poHusstand": 1})
     assert prediction.sentence.nb == (
-        "Registeret vil beholde 3 av 5 personer, miste 7 rader under dem og nulle 3 verdier."
+        "Registeret vil beholde 3 av 5 personer, miste 7 rader under dem og tømme 3 felt."
     )
     assert prediction.sentence.en == (
         "The register will keep 3 of 5 persons, lose 7 rows under them and set 3 values to NULL."

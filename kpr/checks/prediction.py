@@ -36,7 +36,7 @@ class Prediction:
         lost = self._lost_rows()
         return Text(
             f"Registeret vil beholde {self.persons_kept} av {self.persons} personer, "
-            f"miste {lost} rader under dem og nulle {sum(self.values_lost.values())} verdier.",
+            f"miste {lost} rader under dem og tømme {sum(self.values_lost.values())} felt.",
             f"The register will keep {self.persons_kept} of {self.persons} persons, "
             f"lose {lost} rows under them and set {sum(self.values_lost.values())} values to NULL.",
         )

@@ -84,6 +84,11 @@ class Check:
         return f"R-{'iiKontakt' if short else ''}{self.attribute.element}-{self.kind.value}"
 
     @property
+    def is_known_noise(self) -> bool:
+        """Whether right values break it, without a consequence."""
+        return self.kind is Kind.TYPE and self.attribute.element in _KNOWN_NOISE
+
+    @property
     def fate(self) -> Fate:
         """What the register does when it fails."""
         return Fate.NONE if self.off else _FATES.get(self.handling, Fate.NOTED)
@@ -91,7 +96,7 @@ class Check:
     @property
     def severity(self) -> Severity:
         """How serious we take it."""
-        if self.off or (self.kind is Kind.TYPE and self.attribute.element in _KNOWN_NOISE):
+        if self.off or self.is_known_noise:
             return Severity.INFO
         if self.fate is Fate.VALUE_LOST and self.attribute.element in _COUNTED_ON:
             return Severity.ERROR
@@ -105,10 +110,11 @@ class Check:
             severity=self.severity,
             owner=_OWNERS[self.kind],
             wrong=_wrong(self),
-            remedy=_REMEDIES[self.kind],
+            remedy=_HARMLESS if self.is_known_noise else _REMEDIES[self.kind],
             source="the register's annotation file",
             basis="C",
             mode=Mode.BLOCK if blocks else Mode.WARN,
+            nothing_to_mend=self.is_known_noise,
         )
 
 
@@ -128,7 +134,7 @@ _PROBLEMS = {
 _FATE_TEXTS = {
     Fate.MESSAGE_DELETED: Text("Registeret sletter hele meldingen.", "The register deletes the whole message."),
     Fate.ROW_DELETED: Text("Registeret sletter raden med alt under.", "The register deletes the row and all under it."),
-    Fate.VALUE_LOST: Text("Registeret nuller verdien.", "The register sets the value to NULL."),
+    Fate.VALUE_LOST: Text("Registeret tømmer feltet.", "The register sets the value to NULL."),
     Fate.NOTED: Text("Registeret noterer det.", "The register notes it."),
     Fate.NONE: Text("Kan bli krevd et annet år.", "May be demanded in another year."),
 }
@@ -140,6 +146,11 @@ _REMEDIES = {
     ),
     Kind.RANGE: Text("Rett datoen eller tallet i fagsystemet.", "Mend the date or number in the care-record system."),
 }
+#: For a check that right values break: the codes are the register's own (K8).
+_HARMLESS = Text(
+    "Ingenting å rette: registerets egen kontroll passer ikke til kodene 11–14.",
+    "Nothing to mend: the register's own check does not fit the codes 11–14.",
+)
 
 
 def _wrong(check: Check) -> Text:

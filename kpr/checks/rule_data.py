@@ -67,6 +67,7 @@ class RuleRow(_Row):
     gives_person: bool = False
     asks_reason: bool = False
     asks_decision: bool = False
+    nothing_to_mend: bool = False
     elsewhere: Text | None = None
 
     def model_post_init(self, _context: Any) -> None:
@@ -101,6 +102,7 @@ class RuleRow(_Row):
             mode=self.mode or (Mode.BLOCK if stops else Mode.WARN),
             asks_reason=self.asks_reason,
             asks_decision=self.asks_decision,
+            nothing_to_mend=self.nothing_to_mend,
         )
 
     def statements(self, columns: Mapping[str, tuple[str, ...]]) -> Iterator[Statement]:

@@ -34,6 +34,7 @@ class Rule:
     mode: Mode
     asks_reason: bool = False
     asks_decision: bool = False
+    nothing_to_mend: bool = False
 
     @property
     def stopped_by(self) -> StoppedBy:
@@ -74,6 +75,10 @@ class Catalogue:
     def watched(self) -> list[str]:
         """The ids of the rules that are only counted."""
         return [rule.id for rule in self if self.mode(rule) is Mode.OBSERVE]
+
+    def unlisted(self) -> list[str]:
+        """The ids of the rules that no work list has: only counted, or told without anything to mend."""
+        return [*self.watched(), *(rule.id for rule in self if rule.nothing_to_mend)]
 
     def blocks(self, rule: Rule) -> bool:
         """Whether a finding of this rule stops a submission."""

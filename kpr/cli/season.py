@@ -181,7 +181,7 @@ def tell(now: Status, as_json: bool, *, timeline: bool = False) -> None:
             why = f" – {line.why}" if line.why else ""
             out.print(f"[dim]{line.at.astimezone(OSLO):%d.%m.%Y %H.%M}[/]  v{line.version}  {line.text.nb}{why}")
     for standing in now.lines:
-        out.print(f"  {standing.what}: {standing.state}")
+        out.print(f"  {standing.what}: {standing.words}")
     answers = (("levert", now.verdict.delivered), ("godtatt", now.verdict.accepted), ("riktig", now.verdict.right))
     out.print("  " + " · ".join(f"{name}: {'ja' if yes else 'nei'}" for name, yes in answers))
     out.print(f"[bold {_DO[now.do]}]Nå:[/] {now.next_act.nb}")

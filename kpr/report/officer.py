@@ -10,6 +10,9 @@ from kpr.checks.finding import Fate, Owner, Severity, Text
 from kpr.conversation import Verdict
 from kpr.mirror.compare import Compared
 
+#: Places shown per rule; the count is always whole, and the work list has all.
+PLACES = 50
+
 
 @dataclass(frozen=True, slots=True)
 class RuleShown:
@@ -26,6 +29,7 @@ class RuleShown:
     persons: int
     #: Each with its unit, so that a search finds it.
     places: tuple[Text, ...]
+    nothing_to_mend: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,11 @@ class Found:
     persons_kept: int
     rules: tuple[RuleShown, ...]
     facts: tuple[Fact, ...]
+
+    @property
+    def more_places(self) -> bool:
+        """Whether some rule has more places than are shown here."""
+        return any(rule.places and len(rule.places) < rule.count for rule in self.rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,9 @@ class SwingShown:
     who: str = ""
     at: datetime | None = None
     why: str = ""
+    #: The wholes of a share; None for a plain number.
+    of_now: int | None = None
+    of_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +120,7 @@ class Moment:
     text: Text
     who: str
     why: str
-    #: Whether it goes out, comes in, is done by a person, or is something else: for the picture.
+    #: Whether it went out, came in, was decided or opened by a person, or is something else: for the picture.
     side: str = ""
 
 

@@ -11,9 +11,9 @@ from kpr.calendar import OSLO
 from kpr.checks.finding import Owner, Severity, Text
 from kpr.mirror.compare import Agreement
 from kpr.mirror.rows import Row
-from kpr.report.officer import OfficerReport
+from kpr.report.officer import PLACES, OfficerReport
 from kpr.report.pictures import EDGE, WIDTH, bar_pictures, season_picture
-from kpr.report.words import FATES, OWNERS, SEVERITIES
+from kpr.report.words import FATES, OWNERS, SEVERITIES, said
 
 LANGUAGES = ("nb", "en")
 _AGREEMENTS = {
@@ -30,6 +30,7 @@ _pages = Environment(
     lstrip_blocks=True,
 )
 _pages.filters["when"] = lambda moment: _when(moment)
+_pages.filters["percent"] = lambda share: _percent(share)
 _pages.filters["ours"] = lambda row: _ours(row)
 
 
@@ -37,8 +38,9 @@ def officer_page(report: OfficerReport) -> str:
     """The page; the same values give the same page."""
     return _pages.get_template("officer.html").render(
         report=report,
-        title=f"{report.municipality} {report.name} · {report.data_year}"
-        + (f" · innsending {report.version}" if report.version else ""),
+        title=_title(report),
+        said=said,
+        places=PLACES,
         seasons={
             language: season_picture(report.dates, report.moments, report.made_at, language) for language in LANGUAGES
         },
@@ -52,6 +54,17 @@ def officer_page(report: OfficerReport) -> str:
     )
 
 
+def _title(report: OfficerReport) -> Text:
+    name = f"{report.municipality} {report.name} · {report.data_year}"
+    if not report.version:
+        return Text(name, name)
+    return Text(f"{name} · innsending {report.version}", f"{name} · submission {report.version}")
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1f} %".replace(".", ",")
+
+
 def _when(moment: datetime | None) -> str:
     return f"{moment.astimezone(OSLO):%d.%m.%Y %H.%M}" if moment else ""
 
@@ -59,4 +72,4 @@ def _when(moment: datetime | None) -> str:
 def _ours(row: Row) -> str:
     if row.of is None:
         return str(row.persons)
-    return "–" if row.percent is None else f"{row.percent:.1f} %".replace(".", ",")
+    return "–" if row.percent is None else _percent(row.percent)

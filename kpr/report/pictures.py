@@ -6,7 +6,7 @@ each picture has its content as a table or list beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +21,7 @@ _SIDES = {
     "out": ("▲", Text("sendt", "sent")),
     "in": ("▼", Text("kom inn", "came in")),
     "person": ("◆", Text("godkjent eller bestemt", "approved or decided")),
+    "opened": ("○", Text("åpnet og kontrollert", "opened and checked")),
 }
 
 
@@ -37,7 +38,18 @@ class Label:
     @property
     def at_end(self) -> bool:
         """Whether the words stand to the left of their place, so that they stay in the picture."""
-        return self.x > WIDTH * 0.75
+        return _at_end(self.x, self.text)
+
+    @property
+    def left(self) -> float:
+        """Where the words begin."""
+        return _span(self.x, self.text)[0]
+
+    @property
+    def width(self) -> float:
+        """How wide the words are, roughly."""
+        begins, ends = _span(self.x, self.text)
+        return ends - begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +97,35 @@ def _label(place: _Place, y: float) -> Label:
     return Label(x, y, text, kind, sign)
 
 
-def _rows(places: Iterable[_Place]) -> list[int]:
-    """For each label the first row, counted from the line outwards, on which it covers no other."""
-    taken: list[list[tuple[float, float]]] = []
-    rows = []
-    for x, text, *_ in places:
-        width = len(text) * _LETTER + 12
-        begins, ends = (x - width, x) if x > WIDTH * 0.75 else (x, x + width)
-        row = next((n for n, spans in enumerate(taken) if all(ends < a or begins > b for a, b in spans)), len(taken))
-        if row == len(taken):
-            taken.append([])
-        taken[row].append((begins, ends))
-        rows.append(row)
-    return rows
+def _at_end(x: float, text: str) -> bool:
+    return x + _width(text) > WIDTH - EDGE
+
+
+def _width(text: str) -> float:
+    return len(text) * _LETTER + 12
+
+
+def _span(x: float, text: str) -> tuple[float, float]:
+    return (x - _width(text), x) if _at_end(x, text) else (x, x + _width(text))
+
+
+def _rows(places: Sequence[_Place]) -> list[int]:
+    """For each label the row, counted from the line outwards: no two cover each other.
+
+    A label stands further out than those whose places its words cover, so that no line goes through them: where the
+    words go to the right the last comes first, where they go to the left the first.
+    """
+    rows: dict[int, int] = {}
+    spans = [_span(x, text) for x, text, *_ in places]
+    onwards = [n for n, (x, text, *_) in enumerate(places) if not _at_end(x, text)]
+    backwards = [n for n in range(len(places)) if n not in onwards]
+    for n in [*sorted(onwards, key=lambda n: -places[n][0]), *sorted(backwards, key=lambda n: places[n][0])]:
+        begins, ends = spans[n]
+        row = max((rows[m] + 1 for m in rows if begins < places[m][0] < ends), default=0)
+        while any(rows[m] == row and not (ends < spans[m][0] or begins > spans[m][1]) for m in rows):
+            row += 1
+        rows[n] = row
+    return [rows[n] for n in range(len(places))]
 
 
 class _Scale:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+
+import yaml
+
 from kpr.checks.finding import Fate, Owner, Severity, Text
 
 SEVERITIES = {
@@ -18,7 +23,7 @@ OWNERS = {
 FATES = {
     Fate.MESSAGE_DELETED: Text("hele meldingen slettes", "the whole message is deleted"),
     Fate.ROW_DELETED: Text("raden og alt under den slettes", "the row and all under it are deleted"),
-    Fate.VALUE_LOST: Text("verdien nulles", "the value is set to NULL"),
+    Fate.VALUE_LOST: Text("verdien tømmes", "the value is set to NULL"),
     Fate.NOTED: Text("bemerkes bare", "noted only"),
     Fate.NONE: Text("", ""),
 }
@@ -29,3 +34,14 @@ MILESTONES = {
     "preliminary_publication": Text("foreløpige tall publiseres", "preliminary figures are published"),
     "absolute_last": Text("siste dato", "last date"),
 }
+
+
+def said(kind: str, value: str) -> Text:
+    """A state in words: ``kind`` is submission, ident, receipt, attempt, message or mark (``states.yaml``)."""
+    told = _states()[kind].get(value)
+    return Text(told["nb"], told["en"]) if told else Text(value, value)
+
+
+@cache
+def _states() -> dict[str, dict[str, dict[str, str]]]:
+    return dict(yaml.safe_load(Path(__file__).with_name("states.yaml").read_text(encoding="utf-8")))

@@ -71,7 +71,7 @@ NO_FORMER = Former({})
 def entries(
     work: WorkRows, catalogue: Catalogue, *, rule: str | None = None, limit: int | None = None
 ) -> Iterator[Entry]:
-    """The findings of the check that ran over these rows, by unit and worst first; what is only watched is left out.
+    """The findings of the check that ran over these rows, by unit and worst first; not what asks for nothing.
 
     :func:`kpr.report.units.prepare_units` must have run.
     """
@@ -82,7 +82,7 @@ def entries(
         "ORDER BY unit, CASE f.severity WHEN 'FATAL' THEN 0 WHEN 'ERROR' THEN 1 WHEN 'WARNING' THEN 2 ELSE 3 END, "
         "f.rule, f.row_no LIMIT :limit"
     )
-    asked = {"rule": rule, "limit": -1 if limit is None else limit, "watched": json.dumps(catalogue.watched())}
+    asked = {"rule": rule, "limit": -1 if limit is None else limit, "watched": json.dumps(catalogue.unlisted())}
     for row in work.connection.execute(query, asked):
         owner = catalogue[row[1]].owner
         yield Entry(row[0], row[1], Severity(row[2]), owner, bool(row[3]), row[4], row[5], row[6], row[7])
@@ -122,9 +122,9 @@ class WorkList:
         for key, (number, since, unit) in sorted(self.former.seen.items(), key=lambda item: (item[1][2], item[0])):
             gone = number - self._seen.get(key, (0, "", ""))[0]
             rule, person, table, element = key
-            if rule not in self.catalogue or rule in watched:  # of another version of the program, or only counted now
+            told = self.catalogue.get(rule)
+            if told is None or told.nothing_to_mend or rule in watched:  # of another version, or only counted now
                 continue
-            told = self.catalogue[rule]
             for _ in range(gone):
                 entry = Entry(unit, rule, told.severity, told.owner, False, person, table, element)
                 yield self._line(entry, self._why_gone(entry), since)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 from kpr import __version__
 from kpr.calendar import last_safe_send
+from kpr.checks.fact import Fact
 from kpr.checks.finding import Fate, Text
 from kpr.checks.rules import findings
 from kpr.errors import BadInput, Locked
+from kpr.log import blot
 from kpr.mirror.document import read_document
 from kpr.plausibility.figures import Figures, read_figures
 from kpr.progress import Progress, silent
 from kpr.report.officer import (
+    PLACES,
     Bar,
     DateShown,
     Found,
@@ -34,11 +38,9 @@ from kpr.steps.extract import kept_rows
 from kpr.steps.last_year import last_year, read_kept
 from kpr.steps.plausibility import look
 from kpr.steps.status import Status, status
+from kpr.steps.timeline import Line
 from kpr.steps.workplace import Workplace
 from kpr.store import Kept, KeptKind, SignOff, Submission
-
-#: Places shown per rule; the count is always whole, and the work list has all.
-PLACES = 50
 
 
 def write_page(
@@ -86,7 +88,7 @@ def _report(place: Workplace, submission: Submission | None, checked: Checked | 
         verdict=now.verdict,
         dates=tuple(_dates(place)),
         moments=tuple(
-            Moment(line.at, line.text, "" if line.who in _MACHINES else line.who, line.why, _side(line.text, line.who))
+            Moment(line.at, line.text, "" if line.who in _MACHINES else line.who, line.why, _side(line))
             for line in now.timeline
         ),
         found=_found(checked) if checked else None,
@@ -105,15 +107,30 @@ def _report(place: Workplace, submission: Submission | None, checked: Checked | 
 _MACHINES = ("kpr", "register", "clock")
 
 
-def _side(text: Text, who: str) -> str:
-    """For the picture: what went out, what came in, what a person did."""
-    if who == "register" or text.en.startswith(
-        ("Positive receipt", "Partly", "Negative receipt", "The ident feedback")
-    ):
-        return "in"
-    if text.en.endswith(("was delivered.", "was handed over; its acknowledgment is awaited.")):
-        return "out"
-    return "person" if who not in _MACHINES else ""
+#: What went out, what came in, what a person decided, and what only led up to that: for the picture.
+_SIDES = {
+    "attempt.DELIVERED": "out",
+    "attempt.HANDED_OVER": "out",
+    "receipt.POSITIVE": "in",
+    "receipt.POSITIVE_PART": "in",
+    "receipt.NEGATIVE": "in",
+    "receipt.UNREADABLE": "in",
+    "ident.FEEDBACK_OK": "in",
+    "ident.FEEDBACK_FAULTS": "in",
+    "ident.FEEDBACK_UNREAD": "in",
+    "submission.APPROVED": "person",
+    "swing.REASON_GIVEN": "person",
+    "persons.DECIDED": "person",
+    "view.SIGNED_OFF": "person",
+    "submission.FIRST": "opened",
+    "submission.S3": "opened",
+    "submission.FOUND_FAULTS": "opened",
+    "submission.FOUND_GOOD": "opened",
+}
+
+
+def _side(line: Line) -> str:
+    return _SIDES.get(line.event, "in" if line.who == "register" else "")
 
 
 def _dates(place: Workplace) -> Iterator[DateShown]:
@@ -131,8 +148,15 @@ def _found(checked: Checked) -> Found:
         result.prediction.persons,
         result.prediction.persons_kept,
         tuple(_rules(checked)),
-        tuple(result.facts),
+        tuple(_facts(result.facts)),
     )
+
+
+def _facts(facts: Iterable[Fact]) -> Iterator[Fact]:
+    """The letter's points; what the care-record system says of itself is its own text, and is blotted."""
+    for fact in facts:
+        lines = (replace(line, value=blot(line.value)) if isinstance(line.value, str) else line for line in fact.lines)
+        yield replace(fact, lines=tuple(lines))
 
 
 def _rules(checked: Checked) -> Iterator[RuleShown]:
@@ -150,6 +174,7 @@ def _rules(checked: Checked) -> Iterator[RuleShown]:
             count.count,
             count.persons,
             tuple(_places(checked, count.rule)),
+            rule.nothing_to_mend,
         )
 
 
@@ -191,6 +216,8 @@ def _swings(place: Workplace, submission: Submission | None) -> Iterator[SwingSh
             said.who if said else "",
             said.at if said else None,
             said.why if said else "",
+            line.swing.of_now,
+            line.swing.of_before,
         )
 
 

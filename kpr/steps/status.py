@@ -14,6 +14,7 @@ from kpr.errors import BadMessage
 from kpr.feedback.transport_fault import meaning
 from kpr.mirror.document import read_document
 from kpr.next_act import NOTHING_SENT, NextAct, Trouble, View, former_act, next_act
+from kpr.report.words import MILESTONES, said
 from kpr.steps.last_year import read_kept
 from kpr.steps.retry import next_try
 from kpr.steps.timeline import Line, timeline
@@ -24,10 +25,16 @@ from kpr.store.store import PURGED_KEY
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One thing and how it stands."""
+    """One thing and how it stands: its state, and the same in words where the state is a code."""
 
     what: str
     state: str
+    said: str = ""
+
+    @property
+    def words(self) -> str:
+        """How it stands, for people."""
+        return self.said or self.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +75,25 @@ def status(place: Workplace, version: Submission | None = None) -> Status:
         replaced = latest.state is SubmissionState.SUPERSEDED
         act = former_act(receipt_leg, latest.version, newest.version, accepted=answer.accepted, replaced=replaced)
     lines = (
-        Standing("Innsending", f"versjon {latest.version}, løpenummer {latest.sequence_number}: {latest.state}"),
-        Standing("Identmelding: e-post", latest.ident_leg.value),
-        Standing("Identmelding: kvittering", ident.receipt_leg.value if ident else "–"),
-        Standing("IPLOS-melding: kvittering", receipt_leg.value),
+        _numbered(latest),
+        Standing("Identmelding: e-post", latest.ident_leg.value, said("ident", latest.ident_leg).nb),
+        Standing("Identmelding: kvittering", *_receipt(ident.receipt_leg if ident else None)),
+        Standing("IPLOS-melding: kvittering", *_receipt(receipt_leg)),
         *_on_the_way(place),
         *_milestones(place),
     )
     return _status(
         place, latest.state.value, latest.version, answer, act.do, act.text, lines, until, _unfinished(latest)
     )
+
+
+def _numbered(version: Submission) -> Standing:
+    number = f"versjon {version.version}, løpenummer {version.sequence_number}"
+    return Standing("Innsending", f"{number}: {version.state}", f"{number}: {said('submission', version.state).nb}")
+
+
+def _receipt(leg: ReceiptLeg | None) -> tuple[str, str]:
+    return (leg.value, said("receipt", leg).nb) if leg else ("–", "")
 
 
 def _act(
@@ -91,12 +107,12 @@ def _act(
 ) -> NextAct:
     iplos = messages.get(MessageKind.IPLOS)
     codes = ", ".join(message.receipt_codes for message in messages.values() if message.receipt_codes)
-    trouble, said = _transport(place, messages, attempts)
+    trouble, what = _transport(place, messages, attempts)
     return next_act(
         latest.state,
         latest.ident_leg,
         iplos.receipt_leg if iplos else ReceiptLeg.NONE,
-        _values(until, codes) | said,
+        _values(until, codes) | what,
         transport=trouble,
         right=right,
         stopped_by=_stopped_by(place, latest),
@@ -108,12 +124,12 @@ def _stopped_by(place: Workplace, latest: Submission) -> frozenset[StoppedBy]:
     """What the check's last verdict says that a blocked submission waits for."""
     if latest.state is not SubmissionState.BLOCKED:
         return frozenset()
-    said = [
+    verdicts = [
         event.why
         for event in place.store.events()
         if event.submission_id == latest.id and event.event == SubmissionEvent.FOUND_FAULTS
     ]
-    rules = [rule for rule in said[-1].split(", ") if rule] if said else []
+    rules = [rule for rule in verdicts[-1].split(", ") if rule] if verdicts else []
     return full_catalogue(place.year).stopped_by(rules)
 
 
@@ -161,13 +177,14 @@ def _on_the_way(place: Workplace) -> tuple[Standing, ...]:
     """What was handed over and is not acknowledged: which try it was, and when the next one is due."""
     patience = place.packaging.patience
     return tuple(
-        Standing(f"{_NAMES[each.message.kind]}: transport", f"{each.attempt.state}, {next_try(each, patience)}")
+        Standing(
+            f"{said('message', each.message.kind).nb}: transport",
+            f"{each.attempt.state}, {next_try(each, patience)}",
+            f"{said('attempt', each.attempt.state).nb}, {next_try(each, patience)}",
+        )
         for each in place.attempts.unacknowledged()
         if patience is not None and each.wanted
     )
-
-
-_NAMES = {MessageKind.IDENT: "Identmelding", MessageKind.IPLOS: "IPLOS-melding"}
 
 
 def _status(
@@ -218,4 +235,12 @@ def _milestones(place: Workplace) -> tuple[Standing, ...]:
         return (Standing("Frister", known),)
     safe = last_safe_send(coming, place.year.ack_hours.value).astimezone(OSLO)
     mark = "" if coming.mark == "confirmed" else f" ({coming.mark})"
-    return (Standing("Neste frist", f"{coming.id} {coming.date}{mark}; siste trygge sending {safe:%d.%m.%Y}"),)
+    sure = "" if coming.mark == "confirmed" else f" ({said('mark', coming.mark).nb})"
+    name = MILESTONES[coming.id].nb if coming.id in MILESTONES else coming.id
+    return (
+        Standing(
+            "Neste frist",
+            f"{coming.id} {coming.date}{mark}; siste trygge sending {safe:%d.%m.%Y}",
+            f"{name} {coming.date:%d.%m.%Y}{sure}; siste trygge sending {safe:%d.%m.%Y}",
+        ),
+    )

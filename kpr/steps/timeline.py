@@ -88,7 +88,11 @@ _CONTRADICTION = Text(
     "A second answer contradicts the first. The first holds; a person must look at it.",
 )
 _BY_OUTCOME = {"SAME_AGAIN": _DUPLICATE, "CONTRADICTION": _CONTRADICTION}
-_MESSAGE_NAMES = {MessageKind.IDENT: "Identmeldingen", MessageKind.IPLOS: "IPLOS-meldingen"}
+_MESSAGE_NAMES = {
+    MessageKind.IDENT: Text("identmeldingen", "the ident message"),
+    MessageKind.IPLOS: Text("IPLOS-meldingen", "the IPLOS message"),
+}
+_NO_NAME = Text("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ class Line:
     text: Text
     who: str
     why: str
+    #: What it was, as the store calls it: ``submission.APPROVED``.
+    event: str = ""
 
 
 def timeline(place: Workplace) -> tuple[Line, ...]:
@@ -110,10 +116,16 @@ def timeline(place: Workplace) -> tuple[Line, ...]:
     return tuple(line for line in lines if line is not None)
 
 
-def _line(event: Event, versions: dict[str, int], names: dict[str, str]) -> Line | None:
+def _line(event: Event, versions: dict[str, int], names: dict[str, Text]) -> Line | None:
     text = _BY_OUTCOME.get(event.to_state) or _SENTENCES.get((event.what, event.event))
     if text is None:
         return None
-    name = names.get(event.message_ref or "", "")
-    said = Text(text.nb.format(message=name), text.en.format(message=name))
-    return Line(event.at, versions.get(event.submission_id or "", 0), said, event.who, event.why)
+    name = names.get(event.message_ref or "", _NO_NAME)
+    said = Text(_sentence(text.nb, name.nb), _sentence(text.en, name.en))
+    version = versions.get(event.submission_id or "", 0)
+    return Line(event.at, version, said, event.who, event.why, f"{event.what}.{event.event}")
+
+
+def _sentence(text: str, name: str) -> str:
+    filled = text.format(message=name)
+    return filled[:1].upper() + filled[1:]

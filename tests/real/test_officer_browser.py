@@ -48,6 +48,20 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page
 
 
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a submission that nothing stops but a number that swings."""
+    place = Place(tmp_path_factory.mktemp("waiting"), persons=60)
+    with place.open() as opened:
+        numbers = prepare(opened, by="leder")[1].result.figures.lines
+        give_last_year(opened, f"6;{numbers['6'] * 4 + 40}\n".encode(), by="fagansvarlig")
+        checked = prepare(opened, by="leder")[1]
+        assert {count.rule for count in checked.result.counts if count.blocks} == {"X32a"}
+        page = place.folder / "innsending.html"
+        page.write_text(write_page(opened, checked=checked), encoding="utf-8")
+    return page
+
+
 @contextmanager
 def opened(browser: Browser, file: Path, **how: Any) -> Iterator[Opened]:
     """The page, closed at the end."""
@@ -85,12 +99,14 @@ def test_the_switch_turns_everything_to_english_and_back(browser: Browser, file:
         before = page.locator("main").inner_text()
         page.get_by_role("button", name="In English").click()
         assert page.locator("html").get_attribute("lang") == "en"
+        assert page.title() == "1103 Eksempel kommune · 2020 · submission 1"
         english = page.locator("main").inner_text()
         for words in ("Do this now", "Findings", "Users per service", "What was sent", "What has happened"):
             assert words in english
-        for words in ("Gjør dette nå", "Funn\n", "Hva som har skjedd"):
+        for words in ("Gjør dette nå", "Funn\n", "Hva som har skjedd", "Identmelding", "meldingen"):
             assert words not in english
         page.get_by_role("button", name="På norsk").click()
+        assert page.title() == "1103 Eksempel kommune · 2020 · innsending 1"
         assert page.locator("main").inner_text() == before
 
 
@@ -166,6 +182,9 @@ def test_a_screen_reader_finds_its_way(browser: Browser, file: Path) -> None:
             "all => all.filter(each => each.getAttribute('aria-hidden') !== 'true' && !each.getAttribute('aria-label')).length"
         )
         assert pictures == 0
+        nameless = page.locator("table").evaluate_all("all => all.filter(each => !each.caption).length")
+        assert nameless == 0
+        assert page.locator("thead td").count() == 0
         bare = page.locator("thead th").evaluate_all("all => all.filter(each => each.scope !== 'col').length")
         assert bare == 0
         duplicates = page.evaluate(
@@ -205,6 +224,41 @@ def test_it_fits_every_screen(browser: Browser, file: Path, width: int) -> None:
     """Nothing but the wide tables scrolls sideways, on a phone as on a desk."""
     with opened(browser, file, width=width) as seen:
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_on_a_phone_every_number_is_seen(browser: Browser, file: Path) -> None:
+    """The users per service fit a phone without scrolling sideways, and so does what stands over each table."""
+    with opened(browser, file, width=360) as seen:
+        page = seen.page
+        over = "all => all.filter(each => each.getBoundingClientRect().right > 360).map(each => each.textContent)"
+        assert page.locator(".bars td, .bars tbody th, .caption").evaluate_all(over) == []
+        assert page.locator(".bars tbody tr").first.get_by_text("i fjor").is_visible()
+
+
+def test_on_paper_the_places_are_few(browser: Browser, tmp_path: Path, file: Path) -> None:
+    """Of a long list of places the first ten are printed, and no picture goes over the edge of its table."""
+    many = tmp_path / "mange.html"
+    item = "<li>person 1, PERSON, rad 1</li>"
+    many.write_text(file.read_text("utf-8").replace("<ul><li>", f"<ul>{item * 40}<li>", 1), encoding="utf-8")
+    with opened(browser, many) as seen:
+        page = seen.page
+        page.emulate_media(media="print")
+        page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
+        assert page.locator("#findings details ul").first.locator("li:visible").count() == 10
+        page.set_viewport_size({"width": 718, "height": 1000})
+        assert page.locator(".bars").evaluate("each => each.scrollWidth <= each.parentElement.clientWidth")
+
+
+def test_only_a_number_that_swings_asks_for_a_reason(browser: Browser, waiting: Path) -> None:
+    """What to do now is to write why, not to mend anything; nothing was approved, and the picture says so."""
+    with opened(browser, waiting) as seen:
+        first = seen.page.locator("main > section").first.inner_text()
+        assert "«kpr swings explain»" in first
+        assert "Kontrollen fant feil" not in first
+        assert "stanser" in seen.page.locator("#findings tbody tr", has_text="X32a").inner_text()
+        picture = seen.page.locator("svg.season:visible").inner_html()
+        assert "○" in picture
+        assert "◆" not in picture
 
 
 def test_on_paper_everything_is_open_and_no_button_is_left(browser: Browser, file: Path) -> None:
