@@ -188,7 +188,7 @@ def test_what_was_purged_is_not_asked_for() -> None:
     assert "kpr" not in act.text.nb
 
 
-@pytest.mark.parametrize("stops", STOPS, ids="+".join)
+@pytest.mark.parametrize("stops", STOPS, ids=lambda stops: "+".join(sorted(stops)))
 def test_what_stops_decides_what_to_do(stops: frozenset[StoppedBy]) -> None:
     """A swing wants a reason, a suspect a decision, and only a fault is mended in the care-record system first."""
     text = blocked_act(stops).text

@@ -122,8 +122,9 @@ class WorkList:
         for key, (number, since, unit) in sorted(self.former.seen.items(), key=lambda item: (item[1][2], item[0])):
             gone = number - self._seen.get(key, (0, "", ""))[0]
             rule, person, table, element = key
-            told = self.catalogue.get(rule)
-            if told is None or told.nothing_to_mend or rule in watched:  # of another version, or only counted now
+            if rule not in self.catalogue or rule in watched:  # of another version of the program, or only counted now
+                continue
+            if (told := self.catalogue[rule]).nothing_to_mend:
                 continue
             for _ in range(gone):
                 entry = Entry(unit, rule, told.severity, told.owner, False, person, table, element)
