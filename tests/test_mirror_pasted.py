@@ -60,6 +60,8 @@ def read(text: str) -> dict[str, float | None]:
         "Kode  Tjeneste  I fjor  I år  Endring\n6  Hjemmesykepleie  1100  1250  13,6 %",
         "Kode  Tjeneste  I fjor  I år\n6  Hjemmesykepleie  1100  1250  13,6 %",
         "Kode;I fjor;I år\nT1.6=1250",
+        "Brukere;Antall\n6;1250",
+        "Brukere  2019  2020\n6  1100  1250",
     ],
 )
 def test_a_count_is_read_however_it_is_written(text: str) -> None:
@@ -75,6 +77,7 @@ def test_a_count_is_read_however_it_is_written(text: str) -> None:
         "Kode;Tjeneste;I fjor;I år\n7;35",
         "Kode;Tjeneste;I fjor\n7;Brukerstyrt personlig assistanse;35",
         "I fjor;I år\n7;35;36",
+        "I fjor;I år\n7;35",
         "Kode;Antall;Antall\n7;35;36",
         "Kode  Tjeneste  I fjor  I år\n7  Brukerstyrt personlig assistanse  35",
         "Kode  Tjeneste  Utfall  I fjor  I år\n7  Brukerstyrt personlig assistanse  7,1  35  36",

@@ -63,8 +63,7 @@ class Heading:
         """The cell of this year and this municipality; BadInput when the row has none, or it cannot be told."""
         column = self._column(place, share=share)
         if self.is_divided and cells.is_divided:
-            # The place of a column holds only where the row's cells stand under the heading's.
-            found = cells.all[column.at] if column.at < cells.width <= self.width else ""
+            found = cells.all[column.at] if column.at < cells.width and self._is_over(cells) else ""
         else:
             found = self._counted(column, cells, share=share)
         if not found:
@@ -74,6 +73,12 @@ class Heading:
                 remedy="Ta med hele tabellen slik visningen viser den, eller skriv bare årets tall: T1.6=1250.",
             )
         return found
+
+    def _is_over(self, cells: Cells) -> bool:
+        """Whether the row's cells stand under the heading's: no more of them, and no year over what names the row."""
+        names = next(at for at, cell in enumerate(cells.all) if cell)
+        years = (column.at for column in self.columns if column.kind in (Kind.OURS, Kind.OTHER))
+        return cells.width <= self.width and all(at > names for at in years)
 
     def _column(self, place: str, *, share: bool) -> Column:
         """Ours: what is said plainly goes before what is said of no year, and a share before a count of a share's."""
@@ -104,7 +109,9 @@ def heading(cells: Cells, data_year: int) -> Heading | None:
     said = cells.all if len(cells.filled) > 1 else _single(cells, data_year)
     if any(is_number(cell) and not _YEAR.fullmatch(cell) for cell in said):
         return None
-    columns = [column for at, cell in enumerate(said) if (column := _column(at, cell, data_year))]
+    named = [column for at, cell in enumerate(said) if (column := _column(at, cell, data_year))]
+    # «Brukere; Antall»: what stands first names the rows.
+    columns = [column for column in named if column.at > 0 or column.kind is not Kind.COUNTED]
     if all(column.kind is Kind.CHANGE for column in columns):
         return None
     return Heading(tuple(columns), len(said), cells.is_divided)
