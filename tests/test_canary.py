@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 import subprocess
 import sys
 import zipfile
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -59,9 +62,32 @@ def test_no_marked_id_or_name_is_left_anywhere(tmp_path: Path) -> None:
     assert found == []
     assert {"arbeidsliste.csv", "brev.eml", "personer.csv", "side.html"} <= {path.name for path in folder.iterdir()}
     prefect = (folder / "prefect" / "prefect.db").read_bytes()
-    assert b"https://kpr.example.invalid/sider/1103-2020.html" in prefect
     assert b"findings-1103-2020" in prefect
     assert "Låst".encode() in prefect
+    _has_links_to_the_page(folder / "prefect" / "prefect.db")
+    _shows_what_the_officer_decided(folder, " ".join(run.stdout.decode().split()))
+
+
+def _has_links_to_the_page(database: Path) -> None:
+    """Prefect's pages link to the officer's page, by an artifact of its own and in the timeline."""
+    address = "https://kpr.example.invalid/sider/1103-2020.html"
+    with closing(sqlite3.connect(database)) as opened:
+        links = opened.execute("SELECT data FROM artifact WHERE key = 'page-1103-2020'").fetchall()
+        timelines = opened.execute("SELECT data FROM artifact WHERE key = 'timeline-1103-2020'").fetchall()
+    assert {json.loads(data) for (data,) in links} == {f"[1103 Eksempel kommune · 2020]({address})"}
+    assert timelines
+    assert all(f"[Siden om innsendingen]({address})" in json.loads(data) for (data,) in timelines)
+
+
+def _shows_what_the_officer_decided(folder: Path, printed: str) -> None:
+    """The swing with its reason, the test person left out and the work list are told and left to look at."""
+    for told in ("kan være en testperson", "utelater den", "skriver hvorfor", "(arbeidsliste.csv)"):
+        assert told in printed
+    page = (folder / "innsending.html").read_text("utf-8")
+    assert "Digitale trygghetsalarmer" in page
+    assert "59 av 59 personer" in page
+    assert ";rettet;" in (folder / "arbeidsliste.csv").read_text("utf-8")
+    assert [path.name for path in folder.rglob("*") if path.is_file() and b"Duck" in _content(path)] == []
 
 
 def _find(folder: Path, printed: bytes) -> list[str]:

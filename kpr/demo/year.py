@@ -14,11 +14,20 @@ from kpr.calendar import OSLO
 from kpr.checks.rules import findings
 from kpr.cli.output import out
 from kpr.clock import set_file_clock
+from kpr.demo.officer import (
+    OFFICER,
+    compare_and_sign,
+    explain_swings,
+    give_what_is_known,
+    hand_out,
+    leave_behind,
+    leave_out_test_persons,
+    waiting,
+)
 from kpr.demo.routes import Route, open_route
 from kpr.demo.runner import Flows, Runner, Steps, prepare_prefect
 from kpr.errors import Blocked, KprError, Locked
 from kpr.log import configure_logs
-from kpr.mirror.compare import Agreement
 from kpr.registry.register import Register
 from kpr.registry.settings import load_register_settings
 from kpr.registry.view import view_page, view_text
@@ -26,9 +35,6 @@ from kpr.report.page import findings_page, place_texts, status_page
 from kpr.simulator import NewPlace, make_place
 from kpr.steps.check import Checked, run_check
 from kpr.steps.extract import read_extract
-from kpr.steps.mirror import give, mirror, sign
-from kpr.steps.officer import write_page
-from kpr.steps.proof import make_proof
 from kpr.steps.status import Status, status
 from kpr.steps.workplace import Workplace, open_workplace
 from kpr.synth import SyntheticMunicipality
@@ -48,7 +54,6 @@ FIRST_FAULTS = {
 
 #: The register's part: the first IPLOS message is rejected, a day later; everything else goes well.
 SCENARIO = {"plays": [{"type": "iplos", "number": 1, "negative": "T99", "detail": "iiKontakt", "late_hours": 20}]}
-OFFICER = "fagansvarlig"
 _MARKER = ".kpr-demo"
 
 
@@ -90,14 +95,30 @@ class Demo:
         set_file_clock(self.folder / "clock", moment)
         out.print(f"\n[bold cyan]{_DAYS[moment.weekday()]} {moment:%d.%m.%Y kl. %H.%M}[/]")
 
+    def _source(self, faults: dict[str, int]) -> SyntheticMunicipality:
+        return SyntheticMunicipality(load_year(2020), self.persons, seed=7, faults=faults, marked=self.marked)
+
     def extract(self, faults: dict[str, int]) -> None:
         """What the care-record system exports."""
-        source = SyntheticMunicipality(load_year(2020), self.persons, seed=7, faults=faults, marked=self.marked)
-        write_xml(source, load_year(2020), self.folder / "uttrekk")
+        write_xml(self._source(faults), load_year(2020), self.folder / "uttrekk")
 
-    def _place(self, use: Callable[[Workplace], object]) -> None:
+    def _say(self, act: Callable[[Workplace], str | list[str]]) -> list[str]:
+        """What a person does in between, told line by line."""
         with open_workplace(self.settings) as place:
-            use(place)
+            told = act(place)
+        lines = [told] if isinstance(told, str) else told
+        for line in lines:
+            out.print(f"  {line}", markup=False)
+        return lines
+
+    def _report(self, mended: str | None = None) -> bool:
+        """Check and send; False, and the reason is told, when findings stop it."""
+        try:
+            self.runner.report(self.settings, OFFICER, mended)
+        except Blocked as stopped:
+            out.print(f"  [red]{stopped}[/]")
+            return False
+        return True
 
     def _status(self) -> Status:
         with open_workplace(self.settings) as place:
@@ -122,11 +143,12 @@ class Demo:
         """A dry run finds faults, and nothing is sent."""
         out.print("  Fagsystemet har eksportert. kpr leser og kontrollerer:")
         self.extract(FIRST_FAULTS)
-        self._place(self._show_findings)
-        try:
-            self.runner.report(self.settings, OFFICER)
-        except Blocked as stopped:
-            out.print(f"  [red]{stopped}[/]")
+        self._say(lambda place: give_what_is_known(place, self._source({})))
+        with open_workplace(self.settings) as place:
+            self._show_findings(place)
+        self._report()
+        self._say(waiting)
+        self._say(lambda place: hand_out(place, self.folder))
         self.tell()
 
     def _show_findings(self, place: Workplace) -> None:
@@ -142,10 +164,14 @@ class Demo:
         (self.folder / "funn.html").write_text(page, encoding="utf-8")
 
     def mended_extract(self) -> None:
-        """Mended in the care-record system, extracted again, sent."""
-        out.print("  Feilene er rettet i fagsystemet, og det er eksportert på nytt. Sender:")
+        """Mended in the care-record system and extracted again. Sent when what swings has its reason."""
+        out.print("  Feilene er rettet i fagsystemet, og det er eksportert på nytt.")
         self.extract({})
-        self.runner.report(self.settings, OFFICER)
+        self._say(leave_out_test_persons)
+        out.print("  Sender:")
+        if not self._report() and self._say(explain_swings):
+            out.print("  Sender:")
+            self._report()
         self.tell()
 
     def ident_feedback(self) -> None:
@@ -182,12 +208,7 @@ class Demo:
         """The officer holds the register's view against what was sent, and signs: the third answer."""
         out.print("  Registerets visning er oppdatert. Den holdes opp mot det som ble sendt:")
         shown = self.register.state.latest_view("1103", 2020)
-        with open_workplace(self.settings) as place:
-            give(place, view_text(shown or {}).encode(), by=OFFICER)
-            rows = mirror(place).document.compared
-            sign(place, by=OFFICER)
-        small = sum(row.agreement is Agreement.SMALL for row in rows)
-        out.print(f"    {len(rows) - small} rader er like, {small} er for små til å vises. {OFFICER} underskriver.")
+        self._say(lambda place: compare_and_sign(place, view_text(shown or {}).encode()))
         self.tell()
 
     def milestone(self) -> None:
@@ -203,8 +224,8 @@ class Demo:
         page = status_page(now, "Eksempel kommune, rapporteringsår 2020", f"Laget {self.now:%d.%m.%Y}.")
         (self.folder / "status.html").write_text(page, encoding="utf-8")
         with open_workplace(self.settings) as place:
-            (self.folder / "innsending.html").write_text(write_page(place), encoding="utf-8")
-            (self.folder / "bevis.zip").write_bytes(make_proof(place, by=OFFICER).content)
+            leave_behind(place, self.folder)
+        self._say(lambda place: hand_out(place, self.folder))
         view = self.register.state.latest_view("1103", 2020)
         if view:
             (self.folder / "visning.html").write_text(view_page(view, "1103", 2020), encoding="utf-8")
@@ -260,6 +281,7 @@ def _play(folder: Path, persons: int, with_prefect: bool, route: Route) -> None:
     for name, what in (
         ("innsending.html", "alt om innsendingen på én side: begynn her"),
         ("funn.html", "funnene i det første uttrekket"),
+        ("arbeidsliste.csv", "funnene til enhetene, med hva som er rettet"),
         ("visning.html", "registerets visning"),
     ):
         out.print(f"  {folder / name}  ({what})")
