@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from place import Place
 from pydantic import TypeAdapter, ValidationError
 
 from deployments.apply import form_schema
@@ -22,6 +23,7 @@ from tasks.forms import By, Mended, Reason, answer_form, read_answer
 from tasks.guarded import guarded
 from tasks.outcome import of_many
 from tasks.place import check_version, place_of, places_of
+from tasks.show import links, show_page
 
 CANARY = "01017012345"
 
@@ -154,3 +156,22 @@ def test_a_municipality_that_is_not_ours_is_refused(tmp_path: Path, monkeypatch:
         place_of("0301", 2020)
     with pytest.raises(BadSettings, match="ingen kommune med rapporteringsår 2023"):
         places_of(2023)
+
+
+@pytest.mark.parametrize("named", [("FOLDER", "URL"), ("FOLDER",), ("URL",), ()])
+def test_the_page_is_linked_to_where_it_has_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...]
+) -> None:
+    """One link artifact under the municipality's key when both folder and address are set; without either, none."""
+    made: list[dict[str, str]] = []
+    monkeypatch.setattr("tasks.show.create_link_artifact", lambda **words: made.append(words))
+    said = {"FOLDER": str(tmp_path / "sider"), "URL": "https://kpr.example.invalid/sider/"}
+    for name in named:
+        monkeypatch.setenv(f"KPR_PAGES__{name}", said[name])
+    with Place(tmp_path / "kommune", persons=5).open() as place:
+        show_page(place)
+        linked = "Siden om innsendingen" in links(place)
+    address = "https://kpr.example.invalid/sider/1103-2020.html"
+    assert [(each["key"], each["link"]) for each in made] == [("page-1103-2020", address)] * (len(named) == 2)
+    assert linked is (len(named) == 2)
+    assert (tmp_path / "sider" / "1103-2020.html").exists() is ("FOLDER" in named)
