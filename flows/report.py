@@ -45,6 +45,6 @@ def approve_now(entry: Entry, by: str, reason: str, second: str, mended: str = "
     submission = open_submission(settings, by, mended or None, second or None, reason or None)
     take_extract(settings, submission)
     if not check_extract(settings, submission):
-        raise Blocked("Funn stanser innsendingen. Se «kpr check» eller funntabellen. Ingenting er sendt.")
+        raise Blocked("Funn stanser innsendingen. «kpr status» sier hva du gjør nå. Ingenting er sendt.")
     approve(settings, submission, by, reason or None)
     build_messages(settings, submission)

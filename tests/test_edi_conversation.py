@@ -185,7 +185,7 @@ def test_a_receipt_after_it_was_given_up_proves_that_it_arrived(tmp_path: Path) 
     assert newest(made).state is AttemptState.GIVEN_UP
     assert made.exchange() == {"receipt: POSITIVE": 1}
     now = made.status()
-    assert (now.state, now.do, now.verdict.delivered) == ("ACCEPTED", "nothing", True)
+    assert (now.state, now.do, now.verdict.delivered) == ("ACCEPTED", "act", True)
     assert "transport-given-up" not in alarms(made)
 
 

