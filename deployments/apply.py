@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any, cast, get_type_hints
 
 from prefect.automations import Automation
@@ -22,12 +21,11 @@ from pydantic.fields import FieldInfo
 from deployments.check import flow_of
 from deployments.plan import SWITCHED, ZONE, Planned, Schedule
 from deployments.shown import Values, Where, server_values
+from tasks.waiting import SILENCE
 
 LOST = "kpr: løp uten livstegn"
 #: Runs at the same time on a new pool; an operator may change it there.
 _AT_ONCE = 4
-#: A run that gives no sign of life for so long has lost its worker. It tells of itself every 30 seconds.
-_SILENCE = timedelta(seconds=120)
 
 
 def apply(client: SyncPrefectClient, plan: tuple[Planned, ...], where: Where, parties: Iterable[str]) -> None:
@@ -146,7 +144,7 @@ def _lost_runs() -> Automation:
             expect={"prefect.flow-run.*"},
             posture=Posture.Proactive,
             threshold=1,
-            within=_SILENCE,
+            within=SILENCE,
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="Arbeideren forsvant. Vakten tar det opp igjen.")],
     )

@@ -83,8 +83,7 @@ def see_to_thread(entry: Entry) -> str:
     with open_thread(DEPLOYMENT, thread_key(entry), parameters) as thread:
         if thread is None:
             return "not deployed"
-        if thread.is_lost:
-            thread.take_over()
+        if thread.is_lost and thread.take_over():
             return "taken over"
         if thread.is_waiting and not thread.has_tag(f"event:{mark}"):
             thread.renew(form, name, tags)

@@ -10,22 +10,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import httpx
 import orjson
 from prefect import get_client, runtime, suspend_flow_run
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.input import RunInput
 from prefect.input.actions import delete_flow_run_input, filter_flow_run_input
 from prefect.input.run_input import Keyset, keyset_from_paused_state
-from prefect.states import Scheduled, Suspended
+from prefect.states import Cancelled, Scheduled, Suspended
 from prefect.types._datetime import now as now_of_prefect
 
 #: A run that was given to a worker and never began, after so long: the worker is gone.
@@ -33,6 +35,16 @@ _NEVER_BEGAN = timedelta(minutes=10)
 
 #: Seconds that events have to reach the server before a run is suspended.
 _TO_ARRIVE = 10
+
+#: A run that gives no sign of life for so long has lost its worker. It tells of itself when it begins, and then every 30
+#: seconds (deployments.shown).
+SILENCE = timedelta(seconds=120)
+
+#: Signs of life are looked for so far back: some are late, and the server may have been away for a while.
+_HEARD_WITHIN = timedelta(seconds=180)
+
+#: How a run stands that a process works on.
+_AT_WORK = (StateType.RUNNING, StateType.CANCELLING)
 
 #: How a run ended that nobody ended on purpose.
 _BROKEN = (StateType.CRASHED, StateType.FAILED)
@@ -94,12 +106,31 @@ class Thread:
 
     @property
     def is_lost(self) -> bool:
-        """It broke some time ago, or a worker took it and never began."""
+        """It broke some time ago, a worker took it and never began, or it began and has been silent for too long.
+
+        The automation that finds lost runs waits for a first sign of life, so a run that was killed before it (a machine
+        that was started again) is found here only.
+        """
         state = self.run.state
         if state is None:
             return True
         age = now_of_prefect("UTC") - state.timestamp
+        if state.type in _AT_WORK:
+            return age > SILENCE and not self._is_heard()
         return (state.type in _BROKEN and age > _SETTLES) or (state.is_pending() and age > _NEVER_BEGAN)
+
+    def _is_heard(self) -> bool:
+        """Whether it gave a sign of life lately; true where the server cannot say."""
+        since = cast(datetime, now_of_prefect("UTC") - _HEARD_WITHIN)
+        signs = EventFilter(
+            occurred=EventOccurredFilter(since=since),
+            event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
+            resource=EventResourceFilter(id=[f"prefect.flow-run.{self.run.id}"]),
+        )
+        try:
+            return bool(self._client.read_events(signs, limit=1).events)
+        except (httpx.HTTPError, ValueError):
+            return True
 
     def has_tag(self, tag: str) -> bool:
         """Whether it has been brought up to date with this."""
@@ -114,9 +145,17 @@ class Thread:
             form.save(cast(Keyset, keys), flow_run_id=self.run.id)
         self._client.update_flow_run(self.run.id, name=name, tags=sorted(tags))
 
-    def take_over(self) -> None:
-        """Let a worker take it up again, from the top."""
-        self._client.set_flow_run_state(self.run.id, Scheduled(message="Tatt opp igjen."), force=True)
+    def take_over(self) -> bool:
+        """Let a worker take it up again, from the top; one that was being cancelled is ended. False: it has moved on.
+
+        Asked again first: another round may have looked at the same time, and a state is forced upon it here.
+        """
+        now = self._client.read_flow_run(self.run.id).state
+        if now is None or self.run.state is None or now.id != self.run.state.id:
+            return False
+        state = Cancelled(message="Avbrutt.") if now.is_cancelling() else Scheduled(message="Tatt opp igjen.")
+        self._client.set_flow_run_state(self.run.id, state, force=True)
+        return True
 
     def resume(self) -> None:
         """Let it look again by itself."""
