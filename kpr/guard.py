@@ -15,7 +15,7 @@ due would be counted twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -161,6 +161,47 @@ def is_decided(former: Former) -> bool:
     ident_open = former.ident_tried and former.ident_leg in _OPEN_IDENT
     receipt_open = former.iplos_tried and former.receipt_leg in _OPEN_RECEIPT
     return not ident_open and not receipt_open
+
+
+def has_left(state: SubmissionState) -> bool:
+    """Whether a version has been handed over, both messages: what is left to do then is to await its answers."""
+    return state not in _UNSENT
+
+
+_NOTHING_TO_CORRECT = Text(
+    "Ingenting er sendt ennå: bruk report. Ingenting er gjort.",
+    "Nothing has been sent yet: use report. Nothing was done.",
+)
+
+
+def may_correct(versions: Iterable[Former], permission: Permission) -> Permission:
+    """May a correction be sent, by what the guard says to a new version? Only where something has been sent before."""
+    if any(has_left(version.state) for version in versions):
+        return permission
+    return Permission(permission.kind, False, _NOTHING_TO_CORRECT)
+
+
+#: What the register has, or will have unless it says no: whoever sends the same again is counted twice.
+_STANDING = frozenset({SubmissionState.AWAITING, SubmissionState.ACCEPTED})
+_SAME_CONTENT = Text(
+    "Samme uttrekk er allerede sendt, som innsending {version}. Ingenting er sendt nå. Rett i fagsystemet og ta ut på"
+    " nytt. Skal det samme likevel sendes, trengs to personer og en skriftlig grunn.",
+    "The same extract has already been sent, as submission {version}. Nothing was sent now. Mend it in the care-record"
+    " system and extract again. Two persons and a written reason are needed to send the same all the same.",
+)
+
+
+def stands(state: SubmissionState) -> bool:
+    """Whether the register has this version, or may have it: sent, and neither rejected, withdrawn nor replaced."""
+    return state in _STANDING
+
+
+def may_send_content(same_as: int | None, approval: Approval) -> Permission:
+    """May this content go out in a new version? ``same_as``: the version that stands with exactly the same."""
+    if same_as is None or approval.two_persons_and_reason:
+        return Permission(Kind.S3, True, _OPEN)
+    nb, en = (text.format(version=same_as) for text in (_SAME_CONTENT.nb, _SAME_CONTENT.en))
+    return Permission(Kind.S3, False, Text(nb, en))
 
 
 _S1 = Text(

@@ -9,7 +9,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
 from kpr.calendar import OSLO
-from kpr.guard import Permission
+from kpr.guard import Permission, may_correct
 from kpr.steps.workplace import approval, open_workplace
 from tasks.guarded import guarded
 
@@ -25,12 +25,13 @@ class Says:
 @task(task_run_name="hva vakten sier · {label}", persist_result=False)
 @guarded
 def what_the_guard_says(settings_file: str, label: str, by: str, second: str, reason: str) -> Says:
-    """The guard's answer to a new version, shown as an artifact."""
+    """The guard's answer to a correction, shown as an artifact."""
     with open_workplace(Path(settings_file)) as place:
         asked = approval(by, second or None, reason or None)
-        permission = place.store.may_open(
+        says_to_new = place.store.may_open(
             place.clock(), asked, ack_hours=place.year.ack_hours.value, too_late=place.too_late(place.clock())
         )
+        permission = may_correct(place.store.formers(), says_to_new)
         says = Says(permission.allowed, _sentence(permission))
         create_markdown_artifact(says.sentence, key=f"guard-{place.label}", description="Hva vakten sier")
         return says

@@ -62,6 +62,11 @@ def call_this_run(name: str, tags: Iterable[str]) -> None:
         client.update_flow_run(run, name=name, tags=sorted(kept | set(tags)))
 
 
+def this_run() -> str:
+    """The opaque id of the run that is under way; the same when it is carried out again."""
+    return runtime.flow_run.id or ""
+
+
 def was_planned() -> bool:
     """Whether this run was planned for a later time: then nobody has looked at what it would find."""
     run = runtime.flow_run.id

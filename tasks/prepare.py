@@ -22,11 +22,19 @@ from tasks.show import progress_artifact, show_findings, show_page, show_status
 @task(task_run_name="open submission", persist_result=False)
 @guarded
 def open_submission(
-    settings_file: str, by: str, mended: str | None = None, second: str | None = None, reason: str | None = None
+    settings_file: str,
+    by: str,
+    mended: str | None = None,
+    second: str | None = None,
+    reason: str | None = None,
+    run: str = "",
 ) -> str:
-    """The submission to work on: a new one, or the unfinished one that a killed run left."""
+    """The submission to work on: a new one, or the unfinished one that a killed run left.
+
+    ``run``: the id of the flow run; Locked when it has sent its version already.
+    """
     with open_workplace(Path(settings_file)) as place:
-        return extract.open_submission(place, by=by, mended=mended, second=second, reason=reason)
+        return extract.open_submission(place, by=by, mended=mended, second=second, reason=reason, run=run)
 
 
 @task(task_run_name="extract {submission}", persist_result=False)

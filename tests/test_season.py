@@ -135,6 +135,8 @@ def test_a_correction_replaces_the_accepted_version_only_when_it_is_accepted(tmp
     place.report()
     place.exchange()
     place.later(days=1)
+    place.persons += 1
+    place.extract()
     place.report(mended="boliger manglet i visningen")
     place.exchange()
     with place.open() as work:

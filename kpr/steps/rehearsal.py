@@ -33,9 +33,16 @@ def open_rehearsal(trial_file: Path, production_file: Path) -> Iterator[Workplac
         yield place
 
 
+@contextmanager
+def open_either(settings_file: Path, trial_of: Path | None = None) -> Iterator[Workplace]:
+    """The workplace of what is really sent, or of the trial of it: a trial's answers are collected where it was sent."""
+    with open_rehearsal(settings_file, trial_of) if trial_of else open_workplace(settings_file) as place:
+        yield place
+
+
 def rehearse_once(place: Workplace, by: str) -> str:
     """Extract, check, build and send the trial; its id. Blocked or Locked as in the season."""
-    submission, checked = prepare(place, by=by, mended="prøve" if place.store.latest() else None)
+    submission, checked = prepare(place, by=by, mended="prøve" if place.store.latest() else None, practice=True)
     send_approved(place, submission, checked, by=by, reason="prøvesending")
     return submission
 

@@ -20,10 +20,11 @@ def prepare(
     second: str | None = None,
     mended: str | None = None,
     reason: str | None = None,
+    practice: bool = False,
     progress: Progress = silent,
 ) -> tuple[str, Checked]:
     """Open a submission, take its extract and check it; its id and what was found. Nothing is sent."""
-    submission = open_submission(place, by=by, second=second, mended=mended, reason=reason)
+    submission = open_submission(place, by=by, second=second, mended=mended, reason=reason, practice=practice)
     take_extract(place, submission)
     return submission, check_submission(place, submission, progress=progress)
 
