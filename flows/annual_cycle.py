@@ -17,7 +17,7 @@ from tasks.forms import DataYear, Number
 from tasks.outcome import done
 from tasks.place import place_of
 from tasks.prepare import prepare
-from tasks.thread import carry_out_answers, name_run, wait, year_is_over
+from tasks.thread import carry_out_answers, collect_often, if_it_can, name_thread, wait, year_is_over
 from tasks.waiting import can_wait
 
 #: Nothing that a person looks at yet: the extract is read and checked anew.
@@ -38,7 +38,8 @@ def annual_cycle(municipality: Number, data_year: DataYear) -> State[Any]:
             send(settings, now.unfinished_sending)
     except KprError as error:  # shown, and the thread goes on: the cause lies outside of it
         said = str(error)
-    now = name_run(entry)
+    now = name_thread(entry, said)
+    if_it_can(collect_often, entry)
     if year_is_over(entry, now):
         return done("Året er ferdig: ingenting mer ventes.", now.state)
     if can_wait():

@@ -17,7 +17,7 @@ from tasks.forms import Asker, DataYear, Mended, Number, Reason, Second, Send
 from tasks.guard import what_the_guard_says
 from tasks.outcome import done, locked
 from tasks.place import place_of
-from tasks.thread import name_run, see_to_thread
+from tasks.thread import after_sending
 
 
 @flow(name="correct", flow_run_name="{municipality} · {data_year} · rettelse", persist_result=False)
@@ -43,6 +43,5 @@ def correct(
     except Locked as no:
         return locked(str(no))
     finally:
-        name_run(entry)
-        see_to_thread(entry)
+        after_sending(entry)
     return done("Den rettede versjonen er sendt. Gjør ingenting nå: svarene ventes.", submission)

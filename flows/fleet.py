@@ -15,7 +15,7 @@ from tasks.forms import DataYear, Limit
 from tasks.outcome import done, of_many
 from tasks.place import installation, places_of
 from tasks.rhythm import keep_rhythm
-from tasks.thread import see_to_thread
+from tasks.thread import if_it_can, see_to_thread
 
 
 @flow(name="fleet", flow_run_name="tavle · {data_year}", persist_result=False)
@@ -31,12 +31,13 @@ def fleet_report(data_year: DataYear, limit: Limit = 0) -> State[Any]:
     entries = places_of(data_year)
     ready = in_board_order(entries, ("APPROVED", "SENDING"))
     results = for_each(ready, _one, limit=limit or None)
-    keep_rhythm(bool(results))
+    if results:
+        keep_rhythm(True)
     show_board(entries)
     return of_many("Sending", results, installation().broken)
 
 
 def _one(entry: Entry) -> str:
     send_approved(str(entry.settings_file), entry.label)
-    see_to_thread(entry)
+    if_it_can(see_to_thread, entry)
     return "sendt"

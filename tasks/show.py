@@ -22,6 +22,7 @@ from prefect.artifacts import (
 from kpr.calendar import OSLO
 from kpr.checks.run import CheckResult
 from kpr.errors import KprError
+from kpr.log import blot
 from kpr.steps.check import Checked
 from kpr.steps.pages import keep_page, page_address
 from kpr.steps.status import Status
@@ -67,18 +68,20 @@ def show_findings(place: Workplace, result: CheckResult) -> None:
     create_table_artifact(table=table, key=f"findings-{place.label}", description=result.sentence.nb)
 
 
-def show_status(place: Workplace, now: Status, *, trial: bool = False) -> None:
+def show_status(place: Workplace, now: Status, *, trial: bool = False, said: str = "") -> None:
     """Where the municipality stands: both legs and the milestones as a table, and the timeline with what to do now."""
     label = f"trial-{place.label}" if trial else place.label
     rows = [{"Hva": line.what, "Hvordan det står": line.words} for line in now.lines]
     create_table_artifact(table=rows, key=f"status-{label}", description=now.next_act.nb)
-    create_markdown_artifact(timeline_text(place, now), key=f"timeline-{label}", description="Tidslinje")
+    create_markdown_artifact(timeline_text(place, now, said), key=f"timeline-{label}", description="Tidslinje")
 
 
-def timeline_text(place: Workplace, now: Status) -> str:
-    """The timeline as text, newest last, under what to do now."""
+def timeline_text(place: Workplace, now: Status, said: str = "") -> str:
+    """The timeline as text, newest last, under what came of the form (``said``) and what to do now."""
     name = place.settings.municipality
-    lines = [f"# {name.number} {name.name} · {now.data_year}", "", f"**Nå:** {now.next_act.nb}", ""]
+    lines = [f"# {name.number} {name.name} · {now.data_year}", ""]
+    lines += [f"**Svaret på skjemaet:** {blot(said)}", ""] if said else []
+    lines += [f"**Nå:** {now.next_act.nb}", ""]
     lines += [
         f"- {line.at.astimezone(OSLO):%d.%m.%Y %H.%M} · versjon {line.version} · {line.text.nb}"
         for line in now.timeline

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.input import RunInput
@@ -10,6 +12,8 @@ from prefect.input import RunInput
 from kpr.calendar import end_of_day
 from kpr.errors import KprError
 from kpr.fleet.installation import Entry
+from kpr.fleet.look import needs_collecting
+from kpr.log import blot
 from kpr.steps.answer import carry_out, extract_mark, wishes
 from kpr.steps.status import Status, status
 from kpr.steps.workplace import Workplace, open_workplace
@@ -17,6 +21,7 @@ from tasks.forms import answer_form, read_answer
 from tasks.guarded import guarded
 from tasks.happened import newest_event, tell_events
 from tasks.place import call_this_run, tags_of
+from tasks.rhythm import keep_rhythm
 from tasks.show import links, show_page, show_status
 from tasks.waiting import answers, forget_answers, open_thread, wait_for_person
 
@@ -50,20 +55,56 @@ def _carry_out(place: Workplace, values: dict[str, object]) -> str:
 
 def name_run(entry: Entry) -> Status:
     """Name and tag the run that is under way after where its municipality stands, and show that."""
-    now = show_where(str(entry.settings_file), entry.label)
+    now, _ = show_where(str(entry.settings_file), entry.label)
     call_this_run(_name(entry, now), {"kpr", *tags_of(entry, now.state)})
+    return now
+
+
+def name_thread(entry: Entry, said: str) -> Status:
+    """The same for the thread itself: it is up to date by then, and the form that it is about to show is left alone.
+
+    ``said``: what came of the answers, shown over the timeline, since a form that is renewed has lost it.
+    """
+    now, mark = show_where(str(entry.settings_file), entry.label, said)
+    call_this_run(_name(entry, now), _tags(entry, now, mark))
     return now
 
 
 @task(task_run_name="status", persist_result=False)
 @guarded
-def show_where(settings_file: str, label: str) -> Status:
-    """Both legs, the milestones and the timeline as artifacts, and what to do now in the log."""
+def show_where(settings_file: str, label: str, said: str = "") -> tuple[Status, int]:
+    """Both legs, the milestones and the timeline as artifacts, and what to do now in the log. And the newest event."""
     with open_workplace(Path(settings_file)) as place:
+        mark = newest_event(place)  # before the rest: what comes in between renews the form once more
         now = status(place)
-        show_status(place, now)
-    get_run_logger().info(now.next_act.nb)
-    return now
+        show_status(place, now, said=said)
+    for sentence in filter(None, (said, now.next_act.nb)):
+        get_run_logger().info(blot(sentence))
+    return now, mark
+
+
+def after_sending(entry: Entry) -> None:
+    """Name the run, bring the thread up to date, and collect often while something is awaited."""
+    for step in (name_run, see_to_thread, collect_often):
+        if_it_can(step, entry)
+
+
+def collect_often(entry: Entry) -> None:
+    """Switch the frequent collecting on where something is awaited; off is for the rounds over everybody to say."""
+    if needs_collecting(entry):
+        keep_rhythm(True)
+
+
+def if_it_can(step: Callable[[Entry], Any], entry: Entry) -> None:
+    """Show what was done. What was done is done: a server that does not answer now is logged, and makes no run red.
+
+    The next round brings everything up to date.
+    """
+    try:
+        step(entry)
+    except Exception as error:
+        said = "Det som er gjort, er gjort, men kunne ikke vises i Prefect nå (%s). Neste runde viser det."
+        get_run_logger().warning(said, type(error).__name__)
 
 
 def wait(entry: Entry, now: Status, said: str) -> None:

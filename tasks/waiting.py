@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -121,7 +121,7 @@ class Thread:
 
     def _is_heard(self) -> bool:
         """Whether it gave a sign of life lately; true where the server cannot say."""
-        since = cast(datetime, now_of_prefect("UTC") - _HEARD_WITHIN)
+        since = now_of_prefect("UTC") - _HEARD_WITHIN
         signs = EventFilter(
             occurred=EventOccurredFilter(since=since),
             event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
@@ -153,7 +153,9 @@ class Thread:
         now = self._client.read_flow_run(self.run.id).state
         if now is None or self.run.state is None or now.id != self.run.state.id:
             return False
-        state = Cancelled(message="Avbrutt.") if now.is_cancelling() else Scheduled(message="Tatt opp igjen.")
+        state: State[Any] = (
+            Cancelled(message="Avbrutt.") if now.is_cancelling() else Scheduled(message="Tatt opp igjen.")
+        )
         self._client.set_flow_run_state(self.run.id, state, force=True)
         return True
 
