@@ -12,11 +12,11 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from kpr.fleet.bulk import for_each
-from kpr.fleet.installation import Entry
+from kpr.fleet.installation import Entry, with_trials
 from kpr.fleet.look import awaiting, look
 from tasks.board import show_board
 from tasks.deliver import collect as collect_task
-from tasks.deliver import one_at_a_time, send, standing
+from tasks.deliver import collect_trial, one_at_a_time, send, standing
 from tasks.forms import DataYear
 from tasks.outcome import done, of_many
 from tasks.place import AT_ONCE, installation, places_of
@@ -28,7 +28,7 @@ from tasks.thread import see_to_thread
 def collect(data_year: DataYear) -> State[Any]:
     """One round over everyone who awaits something; a sending that was cut off is finished on the way."""
     entries = places_of(data_year)
-    waiting = awaiting(entries)
+    waiting = awaiting(with_trials(entries))
     found: list[dict[str, int]] = []
     with one_at_a_time(entry.her_id for entry in waiting) as ours:
         if not ours:
@@ -37,7 +37,7 @@ def collect(data_year: DataYear) -> State[Any]:
     came = sum((Counter(each) for each in found), Counter[str]())
     if came:
         show_board(entries)
-    keep_rhythm(bool(awaiting(waiting)))
+    keep_rhythm(bool(awaiting(with_trials(entries))))  # asked anew: something may have been sent meanwhile
     state = of_many("Henting", results, installation().broken)
     state.data = dict(came) if state.is_completed() else state.data
     return state
@@ -45,10 +45,13 @@ def collect(data_year: DataYear) -> State[Any]:
 
 def _one(entry: Entry, came: list[dict[str, int]]) -> str:
     settings = str(entry.settings_file)
-    if look(entry).state == "SENDING" and (cut_off := standing(settings).unfinished_sending):
-        send(settings, cut_off)
-    found = collect_task(settings, entry.label)
+    if entry.trial_of:
+        found = collect_trial(settings, str(entry.trial_of), entry.label)
+    else:
+        if look(entry).state == "SENDING" and (cut_off := standing(settings).unfinished_sending):
+            send(settings, cut_off)
+        found = collect_task(settings, entry.label)
+        if found:
+            see_to_thread(entry)
     came.append(found)
-    if found:
-        see_to_thread(entry)
     return "noe kom" if found else "ingenting nytt"

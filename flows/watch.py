@@ -11,7 +11,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from kpr.fleet.bulk import for_each
-from kpr.fleet.installation import Entry
+from kpr.fleet.installation import Entry, with_trials
 from kpr.fleet.look import awaiting
 from tasks.board import show_board
 from tasks.deliver import tell_digest
@@ -31,7 +31,7 @@ def watch(data_year: DataYear) -> State[Any]:
     results = for_each(entries, lambda entry: _one(entry, late), at_once=AT_ONCE)
     show_board(entries)
     results += [result for result in for_each(entries[:1], _digest) if result.error]
-    keep_rhythm(bool(awaiting(entries)))
+    keep_rhythm(bool(awaiting(with_trials(entries))))
     state = of_many("Vakt", results, installation().broken)
     state.data = late if state.is_completed() else state.data
     return state

@@ -16,6 +16,7 @@ from kpr.fleet.bulk import for_each
 from kpr.steps import collect as collecting
 from kpr.steps import send as sending
 from kpr.steps.approve import send_only_approved
+from kpr.steps.rehearsal import open_rehearsal
 from kpr.steps.status import Status, status
 from kpr.steps.tell import due_alarms, tell
 from kpr.steps.workplace import approval, open_workplace
@@ -100,6 +101,17 @@ def collect(settings_file: str, label: str) -> dict[str, int]:
         if tell_events(place, before) != before:
             show_status(place, status(place))
             show_page(place)
+        return came
+
+
+@task(task_run_name="collect {label}", persist_result=False, timeout_seconds=600)
+@guarded
+def collect_trial(trial_settings: str, settings_file: str, label: str) -> dict[str, int]:
+    """The same for a trial submission, with settings that cannot reach production. The next round tries again."""
+    with open_rehearsal(Path(trial_settings), Path(settings_file)) as place:
+        came = collecting.collect(place).counts()
+        if came:
+            show_status(place, status(place), trial=True)
         return came
 
 

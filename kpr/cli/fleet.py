@@ -20,7 +20,7 @@ from kpr.errors import BadSettings, Blocked, KprError, TransportRefused
 from kpr.fleet.board import Row, board, counts, faults_only, phone, sentence
 from kpr.fleet.board_page import board_page, deadline_text
 from kpr.fleet.bulk import Result, Step, for_each, worst
-from kpr.fleet.installation import Entry, Installation, find_installation, load_installation
+from kpr.fleet.installation import Entry, Installation, find_installation, load_installation, with_trials
 from kpr.fleet.look import awaiting, clock_of, look_at_all, year_of
 from kpr.log import blot
 from kpr.people import Deed
@@ -29,8 +29,9 @@ from kpr.steps.approve import send_only_approved
 from kpr.steps.check import run_check
 from kpr.steps.collect import collect as run_collect
 from kpr.steps.extract import read_extract
+from kpr.steps.rehearsal import open_either
 from kpr.steps.watch import watch as run_watch
-from kpr.steps.workplace import Workplace, open_workplace
+from kpr.steps.workplace import Workplace
 from kpr.years import Year
 
 File = Annotated[Path | None, typer.Option("--installation", help="Installasjonen; ellers kpr-fleet.yaml.")]
@@ -168,8 +169,8 @@ def _check(place: Workplace) -> str:
 
 
 def collect(installation: File = None, year: DataYear = None, as_json: Json = False) -> None:
-    """Hent det som har kommet til dem som venter på noe."""
-    _round("henting", awaiting(_fleet(installation, year).entries), _in_place(_collect), as_json)
+    """Hent det som har kommet til dem som venter på noe, også til prøvene."""
+    _round("henting", awaiting(with_trials(_fleet(installation, year).entries)), _in_place(_collect), as_json)
 
 
 def _collect(place: Workplace) -> str:
@@ -216,7 +217,7 @@ def _in_place(step: Callable[[Workplace], str]) -> Step:
     """The step, in the municipality's workplace."""
 
     def inner(entry: Entry) -> str:
-        with open_workplace(entry.settings_file) as place:
+        with open_either(entry.settings_file, entry.trial_of) as place:
             return step(place)
 
     return inner

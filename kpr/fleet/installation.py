@@ -8,8 +8,8 @@ own source, keys, vault, mailbox and certificates.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,10 @@ FILE_NAMES = ("kpr-fleet.yaml", "kpr.yaml")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One municipality's year: who, and where its settings are. ``rehearsal``: the settings of the trial submission."""
+    """One municipality's year: who, and where its settings are.
+
+    ``trial``: its trial submission, as an entry of its own. That one says in ``trial_of`` what is really sent.
+    """
 
     number: str
     name: str
@@ -37,7 +40,13 @@ class Entry:
     environment: str
     her_id: str
     settings_file: Path
-    rehearsal: Path | None = None
+    trial: Entry | None = None
+    trial_of: Path | None = None
+
+    @property
+    def rehearsal(self) -> Path | None:
+        """The settings of the trial submission."""
+        return self.trial.settings_file if self.trial else None
 
     @property
     def label(self) -> str:
@@ -129,8 +138,14 @@ def load_installation(path: Path) -> Installation:
 
 def _with_rehearsal(entry: Entry, rehearsals: dict[tuple[str, int], Entry]) -> Entry:
     trial = rehearsals.get((entry.number, entry.data_year))
-    words = {name: getattr(entry, name) for name in Entry.__slots__}
-    return Entry(**words | {"rehearsal": trial.settings_file}) if trial else entry
+    if trial is None:
+        return entry
+    return replace(entry, trial=replace(trial, name=f"{entry.name} (prøve)", trial_of=entry.settings_file))
+
+
+def with_trials(entries: Iterable[Entry]) -> list[Entry]:
+    """These, each followed by its trial submission: for what must look at both."""
+    return [one for entry in entries for one in (entry, entry.trial) if one is not None]
 
 
 def _entries(path: Path, patterns: tuple[str, ...], part: str, broken: list[str]) -> Iterator[Entry]:
