@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +19,7 @@ from prefect import get_client
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Cancelled, Scheduled
+from prefect.states import AwaitingRetry, Cancelled, Scheduled
 from prefect_server import ROOT, PrefectServer, PrefectWorker, until
 from test_canary import CANARIES, _find
 
@@ -298,6 +301,23 @@ def test_a_cancelled_thread_loses_nothing(world: World) -> None:
     assert world.wait_for(run, StateType.CANCELLED).id == run
 
 
+def test_a_report_that_is_carried_out_again_sends_nothing_more(world: World) -> None:
+    """It has sent and been answered, and somebody lets it retry: green, told so, and the same two MsgIds."""
+    assert world.status("1111").state == "ACCEPTED"
+    before = world.msg_ids("1111")
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(limit=200, sort=FlowRunSort.EXPECTED_START_TIME_ASC)
+        sent = [each for each in runs if each.parameters.get("by") and each.parameters["municipality"] == "1111"]
+        (run,) = [each.id for each in sent if each.state and "er sendt" in (each.state.message or "")]
+        client.set_flow_run_state(run, AwaitingRetry(scheduled_time=datetime.now(OSLO)), force=True)
+    world.wait_for(run, StateType.RUNNING, StateType.PENDING)
+    ended = world.wait_for(run, StateType.COMPLETED, StateType.FAILED)
+    assert ended.state is not None
+    assert ended.state.name == "Låst"
+    assert "Dette løpet har allerede sendt innsending 1" in (ended.state.message or "")
+    assert world.msg_ids("1111") == before
+
+
 def test_a_server_that_is_restarted_keeps_the_threads(world: World) -> None:
     """Killed and started again on the same database: the waiting thread is there, and takes its answer."""
     until(lambda: world.watched("1106"), 150)
@@ -331,6 +351,34 @@ def test_a_worker_that_is_restarted_goes_on(world: World) -> None:
     run = world.answer("1108", wish="Se på nytt")
     until(lambda: world.watched("1108"), 150)
     assert world.thread("1108").id == run
+
+
+def test_a_machine_that_is_started_again_loses_no_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Server, worker and run end together, before the run gave a sign of life: the same run is taken up again."""
+    until(lambda: world.watched("1101"), 150)
+    run = world.answer("1101", wish="Se på nytt")
+    world.wait_for(run, StateType.RUNNING)
+    at_work = descendants(world.worker.pid)
+    world.server.kill()
+    world.worker.kill()
+    for process in at_work:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    world.server.start()
+    world.worker.start()
+    assert world.wait_for(run, StateType.RUNNING).id == run
+    monkeypatch.setattr(waiting, "SILENCE", timedelta(seconds=3))
+    monkeypatch.setattr(waiting, "_HEARD_WITHIN", timedelta(seconds=6))
+    until(lambda: see_to_thread(world.entry("1101")) == "taken over", 60)
+    monkeypatch.undo()
+    until(lambda: world.watched("1101"), 150)
+    assert world.thread("1101").id == run
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and theirs: a run has a process group of its own."""
+    found = [int(child) for each in Path(f"/proc/{pid}/task").glob("*/children") for child in each.read_text().split()]
+    return found + [grandchild for child in found for grandchild in descendants(child)]
 
 
 def test_an_extract_that_cannot_be_read_is_red_and_shows_nothing(world: World) -> None:
