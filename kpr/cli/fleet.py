@@ -30,6 +30,7 @@ from kpr.steps.check import run_check
 from kpr.steps.collect import collect as run_collect
 from kpr.steps.extract import read_extract
 from kpr.steps.rehearsal import open_either
+from kpr.steps.send import send_messages
 from kpr.steps.watch import watch as run_watch
 from kpr.steps.workplace import Workplace
 from kpr.years import Year
@@ -169,12 +170,17 @@ def _check(place: Workplace) -> str:
 
 
 def collect(installation: File = None, year: DataYear = None, as_json: Json = False) -> None:
-    """Hent det som har kommet til dem som venter på noe, også til prøvene."""
+    """Hent det som har kommet til dem som venter på noe, også til prøvene, og fullfør sendinger som ble avbrutt."""
     _round("henting", awaiting(with_trials(_fleet(installation, year).entries)), _in_place(_collect), as_json)
 
 
 def _collect(place: Workplace) -> str:
     came = run_collect(place).counts()
+    # What has come is safe by now, whatever keeps the rest of a sending that was cut off.
+    latest = place.store.latest()
+    if latest is not None and latest.state is SubmissionState.SENDING:
+        send_messages(place, latest.id)
+        return "sendingen som ble avbrutt, er fullført"
     return ", ".join(f"{count} × {kind}" for kind, count in came.items()) or "ingenting nytt"
 
 

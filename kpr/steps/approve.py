@@ -13,6 +13,7 @@ from kpr.conversation import SubmissionEvent, SubmissionState
 from kpr.errors import Blocked, Locked
 from kpr.guard import Approval, mint_pair, permission_of_approved
 from kpr.people import Deed
+from kpr.steps.behind import demand_newest
 from kpr.steps.build import build_messages
 from kpr.steps.extract import is_fixed
 from kpr.steps.send import send_messages
@@ -54,6 +55,7 @@ def fix_ids(place: Workplace, submission_id: str) -> None:
     """Fix ids and time of both messages, once; Locked when nobody has approved."""
     if place.store.messages(submission_id):
         return
+    demand_newest(place)
     submission = place.store.submission(submission_id)
     permission = permission_of_approved(submission.version, submission.approved_by).demand()
     types = {
@@ -78,6 +80,7 @@ def send_only_approved(place: Workplace, approval: Approval | None = None) -> st
     if approval is not None and len(approval.persons) > 1:
         place.demand(Deed.UNLOCK, *approval.persons)
     _demand_in_time(place, latest, approval or Approval())
+    demand_newest(place, approval)
     fix_ids(place, latest.id)
     build_messages(place, latest.id)
     send_messages(place, latest.id)

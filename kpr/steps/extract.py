@@ -14,6 +14,7 @@ from kpr.guard import Approval, Kind, has_left, may_correct, may_send_content, s
 from kpr.people import Deed
 from kpr.sources.open import SourceSpec, source_from
 from kpr.sources.work_rows import WorkRows, load
+from kpr.steps.behind import demand_newest
 from kpr.steps.workplace import Workplace, approval
 from kpr.store import Submission
 
@@ -36,6 +37,7 @@ def open_submission(
     if second:
         place.demand(Deed.UNLOCK, by, second)
     asked = approval(by, second, reason)
+    demand_newest(place, asked)
     _refuse_second_of(place, run)
     if not practice:
         _refuse_again(place, asked, correction=bool(mended))

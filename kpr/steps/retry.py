@@ -13,6 +13,7 @@ from kpr.conversation import AttemptEvent, AttemptState
 from kpr.errors import TransportError
 from kpr.log import get_log
 from kpr.reliability import HandedOver, Patience, Step, next_step, next_try_at
+from kpr.steps.behind import unknown_ids
 from kpr.steps.send import hand_over_again
 from kpr.steps.workplace import Workplace
 from kpr.store import Attempt, Message, OnTheWay
@@ -51,6 +52,8 @@ def _wait(_place: Workplace, _attempt: Attempt, _message: Message) -> str:
 
 
 def _again(place: Workplace, attempt: Attempt, message: Message) -> str:
+    if unknown_ids(place):  # the database is older than what was sent: this may not be the newest version
+        return ""
     key = place.store.submission(message.submission_id).wrapped_key
     if not place.attempts.take_try(attempt, place.act()):
         return ""

@@ -2,7 +2,8 @@
 
 The order of work is what makes a kill harmless: the attempt and its message id are written down (outbox), the
 packed bytes are kept, then they are handed over, then it is written down that they have left. Whatever was killed
-is taken up with the same bytes under the same ids (S1), and the other side delivers an id once.
+is taken up with the same bytes under the same ids (S1), and the other side delivers an id once. A database that was
+restored from a backup and does not know what has left since sends nothing (kpr.steps.behind).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from kpr.conversation import HAS_LEFT, AttemptEvent, SubmissionEvent, Submission
 from kpr.errors import Blocked, TransportError
 from kpr.guard import Approval, Kind, same_kind
 from kpr.people import Deed
+from kpr.steps.behind import demand_newest, remember
 from kpr.steps.workplace import Workplace
 from kpr.store import Attempt, Message, MessageKind
 from kpr.transports.seam import Envelope
@@ -21,10 +23,12 @@ from kpr.transports.seam import Envelope
 def send_messages(place: Workplace, submission_id: str) -> None:
     """Send what is left to send of both messages; TransportError leaves them to be tried again with the same ids."""
     submission = place.store.submission(submission_id)
+    if submission.state not in (SubmissionState.APPROVED, SubmissionState.SENDING):
+        return
+    demand_newest(place)
     if submission.state is SubmissionState.APPROVED:
         place.store.move(submission_id, SubmissionEvent.SENDING, place.act())
-    elif submission.state is not SubmissionState.SENDING:
-        return
+    remember(place, submission_id)
     for kind in (MessageKind.IDENT, MessageKind.IPLOS):
         message = place.store.message(submission_id, kind)
         attempt = place.attempts.open(message, place.act())
@@ -42,6 +46,7 @@ def resend(place: Workplace, submission_id: str, kind: MessageKind, approval: Ap
     """
     message = place.store.message(submission_id, kind)
     _demand(place, message, approval)
+    demand_newest(place, approval)
     who = ", ".join(sorted(approval.persons))
     attempt = place.attempts.open(message, place.act(who)) or place.attempts.open_again(
         message, approval, place.act(who, approval.reason), ack_hours=place.year.ack_hours.value, answered=answered

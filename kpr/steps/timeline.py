@@ -19,6 +19,10 @@ _SENTENCES: dict[tuple[str, str], Text] = {
         "The check found something that stops the submission. Nothing was sent.",
     ),
     ("submission", "FOUND_GOOD"): Text("Kontrollen fant ingenting som stanser.", "The check found nothing that stops."),
+    ("submission", "OLDER_DATABASE_UNLOCKED"): Text(
+        "Basen var eldre enn det som er sendt, og ble låst opp av to personer.",
+        "The database was older than what was sent, and was unlocked by two persons.",
+    ),
     ("submission", "FLEET_SEND"): Text("Sendingen ble startet fra tavlen.", "Sending was started from the board."),
     ("submission", "APPROVED"): Text("Innsendingen ble godkjent.", "The submission was approved."),
     ("submission", "BOTH_DELIVERED"): Text("Begge meldingene er sendt.", "Both messages have been sent."),

@@ -124,6 +124,12 @@ class Store:
             )
             return session.exec(wanted).first()
 
+    def msg_ids(self) -> frozenset[str]:
+        """Every MsgId that this cycle ever got, in small letters."""
+        with self.transaction() as session:
+            wanted = select(Message.msg_id).join(Submission).where(Submission.cycle_id == self.cycle_id)
+            return frozenset(msg_id.lower() for msg_id in session.exec(wanted).all())
+
     def is_of_another_year(self, *, msg_id: str = "", transport_id: str = "") -> bool:
         """Whether an answer is for a message of another cycle in this database: it is not ours to take."""
         with self.transaction() as session:
