@@ -17,6 +17,10 @@ from kpr.log import blot
 #: What a step says came of it, or its error's sentence.
 Step = Callable[[Entry], str]
 
+#: Exit codes (kpr.errors) from the one that worries least to the one that worries most: locked and blocked are the
+#: guard and the check doing their work; what nobody expected could be anything.
+_WORSE: tuple[int, ...] = (0, 4, 3, 5, 8, 7, 2, 6, 10, 1)
+
 #: What is said of an error that is not ours. Only its kind is told: its text could hold anything, a name of a file or
 #: an address with a password in it.
 _SAID: tuple[tuple[type[Exception], str], ...] = (
@@ -77,4 +81,4 @@ def _one(entry: Entry, step: Step) -> Result:
 
 def worst(results: Iterable[Result]) -> int:
     """The exit code of a round: that of the one that went worst, 0 when all went well."""
-    return max((result.exit_code for result in results), default=0)
+    return max((result.exit_code for result in results), key=_WORSE.index, default=0)
