@@ -28,7 +28,7 @@ from kpr.checks.finding import Mode
 from kpr.errors import BadSettings
 from kpr.letters.settings import Letters
 from kpr.security.trust_settings import Trust
-from kpr.settings_file import SAFE_LOADER, refuse_passwords, resolve_paths
+from kpr.settings_file import parsed, refuse_passwords, resolve_paths
 from kpr.sources.open import SourceSpec
 from kpr.transports.edi.settings import ImapServer
 from kpr.transports.open import DirectorySettings, TransportSettings
@@ -260,7 +260,7 @@ class Settings(BaseSettings):
 def load_settings(path: Path) -> Settings:
     """Read a settings file; BadSettings names the field that is wrong, never its value."""
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)  # noqa: S506  (a safe loader)
+        raw = parsed(path)
     except OSError as error:
         raise BadSettings(
             "The settings file cannot be read.", place=path.name, remedy="Make one with 'kpr init'."

@@ -6,6 +6,7 @@ A settings file can be shown to anyone, so there is no place for a password in i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,25 @@ _PATH_DEFAULTS: dict[str, dict[str, str]] = {
     "transport": {"kind": "directory", "folder": "exchange"},
     "mailbox": {"kind": "maildir", "folder": "mail"},
 }
+
+
+def parsed(path: Path) -> Any:
+    """What a YAML file says, parsed once for as long as it is not changed: it must not be changed by whoever gets it.
+
+    OSError, UnicodeDecodeError or yaml.YAMLError when it cannot be read.
+    """
+    return _parsed(path, version_of(path))
+
+
+def version_of(path: Path) -> tuple[int, int]:
+    """Something that changes when the file does; OSError when it is not there."""
+    said = path.stat()
+    return said.st_mtime_ns, said.st_size
+
+
+@lru_cache(maxsize=2048)
+def _parsed(path: Path, _version: tuple[int, int]) -> Any:
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)  # noqa: S506  (a safe loader)
 
 
 def refuse_passwords(raw: dict[str, Any], path: Path) -> None:

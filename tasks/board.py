@@ -10,7 +10,7 @@ from prefect.artifacts import create_table_artifact
 
 from kpr.fleet.board import Row, board, counts, name_of, sentence
 from kpr.fleet.installation import Entry
-from kpr.fleet.look import clock_of, look_at_all, year_of
+from kpr.fleet.look import look_at_all, year_and_now
 from kpr.plausibility.units import expected_units
 from tasks.place import installation
 
@@ -26,7 +26,7 @@ class Board:
 
 def look_at(entries: Sequence[Entry]) -> Board:
     """Where everyone stands now."""
-    rows = board(look_at_all(entries), year_of(entries[0]), clock_of(entries[0])())
+    rows = board(look_at_all(entries), *year_and_now(entries))
     return Board(rows, sentence(rows), counts(rows))
 
 
@@ -41,7 +41,7 @@ def show_board(entries: Sequence[Entry]) -> Board:
             "Hvem": "",
             "Hva nå": unit.text.nb,
         }
-        for unit in expected_units(year_of(entries[0]), installation())
+        for unit in expected_units(year_and_now(entries)[0], installation())
     ]
     table += [
         {

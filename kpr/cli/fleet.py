@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,12 +15,12 @@ from kpr.cli.output import console, out, print_json
 from kpr.cli.season import a_person
 from kpr.cli.setup import Json
 from kpr.conversation import SubmissionState
-from kpr.errors import BadSettings, Blocked, KprError, TransportRefused
+from kpr.errors import BadSettings, Blocked, TransportRefused
 from kpr.fleet.board import Row, board, counts, faults_only, phone, sentence
 from kpr.fleet.board_page import board_page, deadline_text
 from kpr.fleet.bulk import Result, Step, for_each, worst
 from kpr.fleet.installation import Entry, Installation, find_installation, load_installation, with_trials
-from kpr.fleet.look import awaiting, clock_of, look_at_all, year_of
+from kpr.fleet.look import awaiting, look_at_all, year_and_now
 from kpr.log import blot
 from kpr.people import Deed
 from kpr.plausibility.units import expected_units
@@ -56,16 +55,7 @@ class _Fleet:
 
     def rows(self) -> tuple[Row, ...]:
         """Where everyone stands, the most urgent first."""
-        return board(look_at_all(self.entries), *self.year_and_now())
-
-    def year_and_now(self) -> tuple[Year, datetime]:
-        """The year and the time as the first place that can be asked has them; all in one house have the same."""
-        for entry in self.entries:
-            try:
-                return year_of(entry), clock_of(entry)()
-            except KprError as error:
-                last = error
-        raise last
+        return board(look_at_all(self.entries), *year_and_now(self.entries))
 
     def of(self, row: Row) -> Entry:
         """The municipality that a row is about."""
@@ -100,7 +90,7 @@ def show(
     """Hvor står hver kommune, hva haster mest, og hvem ringer jeg først?"""
     fleet = _fleet(installation, year)
     rows = fleet.rows()
-    data_year, now = fleet.year_and_now()
+    data_year, now = year_and_now(fleet.entries)
     if html:
         html.write_text(board_page(rows, data_year, now), encoding="utf-8")
     missing = expected_units(data_year, fleet.installation)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kpr.alarms.settings import Tell
 from kpr.errors import BadInput, BadSettings
-from kpr.settings_file import SAFE_LOADER
+from kpr.settings_file import parsed
 from kpr.years import load_year
 
 #: Where flows look for the installation when nothing else is said.
@@ -188,7 +188,7 @@ def _short(file: Path, path: Path) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)  # noqa: S506  (a safe loader)
+        raw = parsed(path)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         raise BadSettings(
             "The file cannot be read as YAML in UTF-8.", place=path.name, remedy="Make one with 'kpr init'."

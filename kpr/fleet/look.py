@@ -1,7 +1,8 @@
 """How a municipality stands, asked of its store alone: quick enough to ask hundreds at a time.
 
 Neither keys, mailbox nor transport are opened, and no table is brought up to date: a place that has never been opened
-has no database, and stands where nothing has been extracted. One that cannot be asked says so, and stops nobody.
+has no database, and stands where nothing has been extracted. One that cannot be asked, or could not be opened, says so,
+and stops nobody.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ from kpr.conversation import AttemptState, IdentLeg, ReceiptLeg, SubmissionState
 from kpr.errors import BadInput, BadSettings
 from kpr.fleet.board import Standing
 from kpr.fleet.installation import Entry
+from kpr.fleet.usable import demand_usable
 from kpr.next_act import Trouble
-from kpr.settings_file import SAFE_LOADER, resolve_paths
+from kpr.settings_file import parsed, resolve_paths
 from kpr.store.tables import Moment
 from kpr.years import Year, load_year
 
@@ -114,9 +116,24 @@ def year_of(entry: Entry) -> Year:
     return load_year(entry.data_year, Path(named) if named else None)
 
 
+def year_and_now(entries: Sequence[Entry]) -> tuple[Year, datetime]:
+    """The year and the time as the first place that can be asked has them; all of one house and year have the same.
+
+    The last one's error when none can be asked.
+    """
+    failed: Exception | None = None
+    for entry in entries:
+        try:
+            return year_of(entry), clock_of(entry)()
+        except Exception as error:  # one that is broken in whatever way stops nobody else; the look tells of it
+            failed = error
+    raise failed or BadSettings("Installasjonen har ingen kommuner.", place="places")
+
+
 def _look(stores: _Stores, entry: Entry) -> Standing:
     who = (entry.number, entry.name, entry.data_year)
     try:
+        demand_usable(entry)
         with stores.connect(entry) as store:
             rows = _rows(store, _NEWEST, number=entry.number, year=entry.data_year)
             return _standing(who, rows, right=_is_right(store, entry, rows))
@@ -236,7 +253,7 @@ class _Stores:
 def _raw(entry: Entry) -> dict[str, Any]:
     """The settings file, looked into without checking it all: that takes longer than the question."""
     try:
-        raw = yaml.load(entry.settings_file.read_text("utf-8"), Loader=SAFE_LOADER)  # noqa: S506
+        raw = parsed(entry.settings_file)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         raise BadSettings("Innstillingsfilen kan ikke leses.", place=entry.settings_file.name) from None
     if not isinstance(raw, dict):
