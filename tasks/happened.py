@@ -1,7 +1,9 @@
 """Prefect events for each step of the conversation, so that automations can act on them.
 
-An event's id is made from the row that it tells of, so telling it twice is telling it once: the flow ``watch`` tells
-the newest again, for the day when a run was killed between writing a step down and telling of it.
+What has been told is marked in our store, so that nothing is told again by the next run, nor by a server that was
+started anew: Prefect remembers ids for half an hour, in memory only. It is told first and marked after: a run that is
+killed in between tells it once more within that half hour, under the same id, which Prefect drops. The other way round
+it would be lost. What no run has told of, since it was killed or since the command line did it, the next one tells.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from uuid import UUID, uuid5
 from prefect.events import emit_event
 
 from kpr.steps.workplace import Workplace
-from kpr.store import Event
+from kpr.store import Event, ToldBook
+from kpr.store.told import AUTOMATIONS
 
 #: Names of our events are unlike those of any other program.
 _OURS = UUID("6f2d0c1e-7f0a-5b52-9f59-3f0e6c0c7a11")
@@ -23,12 +26,16 @@ def event_id(event: Event) -> UUID:
 
 
 def tell_events(place: Workplace, after: int = 0) -> int:
-    """Emit what happened in this cycle after an event; the newest one's id, to go on from."""
-    newest = after
+    """Emit what no run has told of yet; the id of the newest event, or ``after`` when there is none after it."""
+    book, newest = ToldBook(place.store), after
+    told = book.last_event()
     for event in place.store.events():
-        if event.id is not None and event.id > after:
-            _emit(place, event)
-            newest = event.id
+        if event.id is not None:
+            newest = max(newest, event.id)
+            if event.id > told:
+                _emit(place, event)
+    if newest > told:
+        book.told_events(newest, place.clock())
     return newest
 
 
@@ -58,7 +65,10 @@ def _emit(place: Workplace, event: Event) -> None:
 
 
 def tell_alarm(place: Workplace, alarm_id: str, lateness: str) -> None:
-    """Emit one alarm; the same alarm has the same id."""
+    """Emit one alarm, once; one that a killed run was about to emit is taken over, under the same id."""
+    book, at = ToldBook(place.store), place.clock()
+    if not book.claim(alarm_id, AUTOMATIONS, at):
+        return
     emit_event(
         event=f"kpr.alarm.{lateness}",
         resource={
@@ -69,3 +79,4 @@ def tell_alarm(place: Workplace, alarm_id: str, lateness: str) -> None:
         payload={"alarm": alarm_id},
         id=uuid5(_OURS, f"{place.label}/{alarm_id}"),
     )
+    book.sent(alarm_id, AUTOMATIONS, place.clock())

@@ -15,9 +15,14 @@ from uuid import uuid4
 from sqlalchemy import Column, ColumnElement, Delete, UniqueConstraint, Update, delete, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, SQLModel, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from kpr.store.store import Store
 from kpr.store.tables import Moment
+
+#: Not a person: Prefect's events, for the automations of whoever runs it.
+AUTOMATIONS = "prefect"
+_EVENT = "event-{cycle}-{number}"
 
 #: No sending takes longer (kpr.alarms.channels has shorter waits): who claimed it and is silent since was killed.
 TAKEOVER = timedelta(minutes=10)
@@ -80,8 +85,30 @@ class ToldBook:
     def told(self) -> list[Told]:
         """Everything that this cycle's people were told, oldest first; claims that are under way are left out."""
         wanted = select(Told).where(Told.cycle_id == self.store.cycle_id, col(Told.told_at).is_not(None))
+        wanted = wanted.where(Told.channel != AUTOMATIONS)
         with self.store.transaction() as session:
             return list(session.exec(wanted.order_by(col(Told.told_at), col(Told.alarm_id))).all())
+
+    def last_event(self) -> int:
+        """The id of the newest event of this cycle that automations were told of; 0 before the first."""
+        with self.store.transaction() as session:
+            return max(map(_number_of, session.exec(self._last_events()).all()), default=0)
+
+    def told_events(self, newest: int, at: datetime) -> None:
+        """Automations have been told up to this one. It never goes back: another process may have told more."""
+        with self.store.transaction() as session:
+            found = session.exec(self._last_events().with_for_update()).all()
+            if max(map(_number_of, found), default=0) >= newest:
+                return
+            cycle = self.store.cycle_id
+            row = found[0] if found else Told(cycle_id=cycle, alarm_id="", channel=AUTOMATIONS, claimed_at=at)
+            row.alarm_id, row.told_at = _EVENT.format(cycle=cycle, number=newest), at
+            session.add(row)
+
+    def _last_events(self) -> SelectOfScalar[Told]:
+        """One row; two, when two processes told the first ones at the same moment."""
+        named = col(Told.alarm_id).startswith(_EVENT.format(cycle=self.store.cycle_id, number=""))
+        return select(Told).where(named, Told.channel == AUTOMATIONS)
 
     def collected(self, at: datetime) -> None:
         """Mailbox and transport have been looked through to the end."""
@@ -96,6 +123,10 @@ class ToldBook:
         with self.store.transaction() as session:
             found = session.get(Collected, self.store.cycle_id)
         return found.at if found else None
+
+
+def _number_of(told: Told) -> int:
+    return int(told.alarm_id.rpartition("-")[2])
 
 
 def _open(alarm_id: str, channel: str) -> tuple[ColumnElement[bool], ...]:
