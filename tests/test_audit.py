@@ -16,7 +16,8 @@ from typer.testing import CliRunner, Result
 
 from kpr.cli.app import app
 from kpr.errors import Altered, BadInput, BadMessage
-from kpr.steps.audit import PROOF_FIELD, PROOF_PART, head, log, proved_head, verify
+from kpr.steps.audit import PROOF_FIELD, PROOF_PART, head, log, proved_heads, verify
+from kpr.steps.purge import certificate_file
 from kpr.store import KeptKind
 
 CUT = (
@@ -107,18 +108,56 @@ def test_an_end_cut_off_shows_against_a_known_head(made: Place) -> None:
     assert "finnes ikke i loggen" in done.output
 
 
-def test_the_newest_proof_is_such_a_head(made: Place) -> None:
-    """The head in the proof that is kept here is held against the log without anybody asking."""
+def test_every_proof_is_such_a_head(made: Place) -> None:
+    """The heads in all proofs that are kept here are held against the log without anybody asking, not the newest alone."""
     with made.open() as place:
-        known = head(place)
-    prove(made, proof(event_head="0" * 64))
-    prove(made, proof(**{PROOF_FIELD: known}))
-    assert json.loads(kpr_audit(made, "verify", "--json").output)["held_against"] == [known]
+        first = head(place)
+    prove(made, proof(event_head=first))
+    with made.open() as place:
+        second = head(place)
+    prove(made, proof(**{PROOF_FIELD: second}))
+    assert json.loads(kpr_audit(made, "verify", "--json").output)["held_against"] == [first, second]
+    assert kpr_audit(made, "verify").exit_code == 0
+    tamper(made, *CUT)  # the second proof's own event
+    assert kpr_audit(made, "verify").exit_code == 0
+    tamper(made, *CUT)  # the first proof's, at which the second was made
+    assert kpr_audit(made, "verify").exit_code == Altered.exit_code
+    tamper(made, "DELETE FROM kept WHERE number = (SELECT max(number) FROM kept WHERE kind = 'PROOF')")
+    assert kpr_audit(made, "verify").exit_code == 0
     tamper(made, *CUT)
     with made.open() as place:
-        broken = verify(place).broken
-    assert broken is not None
-    assert broken.at is None
+        seen = verify(place)
+    assert seen.broken is not None
+    assert (seen.known, seen.broken.at) == ((first,), None)
+
+
+def test_a_purge_certificate_is_such_a_head(made: Place) -> None:
+    """The head in a purge certificate beside the vault is held against the log; one without it is passed over."""
+    with made.open() as place:
+        known, file = head(place), certificate_file(place)
+        file.with_name(f"purged-{place.label}-2.0123456789abcdef.json").write_text('{"by": ["rolle A"]}')
+        other = file.with_name("purged-4601-2020-1.json")
+    file.write_text(json.dumps({"event_head": known}))
+    other.write_text(json.dumps({"event_head": "0" * 64}))
+    assert json.loads(kpr_audit(made, "verify", "--json").output)["held_against"] == [known]
+    assert kpr_audit(made, "verify").exit_code == 0
+    tamper(made, *CUT)
+    assert kpr_audit(made, "verify").exit_code == Altered.exit_code
+    file.write_text("[]")
+    with made.open() as place, pytest.raises(BadMessage, match=file.name):
+        verify(place)
+
+
+@pytest.mark.parametrize("edit", ["at = 'garbage'", "who = x'ff'", "why = CAST(x'ff' AS TEXT)"])
+def test_an_edit_that_cannot_be_read_is_named_too(made: Place, edit: str) -> None:
+    """What is no time or no text where one belongs: exit code 10 and its number, from verify and from show."""
+    tamper(made, f"UPDATE event SET {edit} WHERE id = (SELECT min(id) FROM event)")
+    done = kpr_audit(made, "verify")
+    assert (done.exit_code, "Hendelse 1 av" in done.output) == (Altered.exit_code, True)
+    assert json.loads(kpr_audit(made, "verify", "--json").output)["broken"]["number"] == 1
+    done = kpr_audit(made, "show")
+    assert isinstance(done.exception, Altered)
+    assert "Hendelse 1 " in str(done.exception)
 
 
 @pytest.mark.parametrize("said", [{}, {"event_head": ""}, {"event_head": 7}, {"event_head": "x" * 64}])
@@ -126,7 +165,7 @@ def test_a_proof_without_a_head_says_nothing(made: Place, said: dict[str, object
     """One from before there were heads is no fault."""
     prove(made, proof(**said))
     with made.open() as place:
-        assert proved_head(place) == ""
+        assert proved_heads(place) == ()
         assert verify(place).known == ()
 
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, update
-from sqlmodel import Session, SQLModel, col, select
+from sqlalchemy import ColumnElement, LargeBinary, String, bindparam, case, cast, func, insert, type_coerce, update
+from sqlalchemy import select as select_raw
+from sqlmodel import Session, SQLModel
 
 from kpr.checks.finding import Text
-from kpr.store.tables import Cycle, Event
+from kpr.store.tables import Event, Moment
 
 #: What is hashed, in this order. ``id`` is left out: the database gives it, and it says nothing but the order.
 FIELDS = (
@@ -72,40 +73,92 @@ _CUT = Text(
     "Loggen slutter for tidlig: det som sto etter den siste hendelsen, er fjernet.",
     "The log ends too early: what stood after the last event is gone.",
 )
+_UNREADABLE = Text(
+    "Hendelsen kan ikke leses: det står noe der som programmet aldri skriver.",
+    "The event cannot be read: something stands there that the program never writes.",
+)
 _UNKNOWN_HEAD = Text(
     "Merket som ble tatt vare på, finnes ikke i loggen: hendelser er fjernet på slutten, eller alt er skrevet på nytt.",
     "The head that was kept is not in the log: events at its end are gone, or all of it was written anew.",
 )
 
 
-def first_break(events: Sequence[Event], head: str, known: Sequence[str] = ()) -> Break | None:
+def first_break(events: Sequence[Event | None], head: str, known: Sequence[str] = ()) -> Break | None:
     """The first place where a cycle's log, oldest first, is not what was written; None when it holds.
 
-    ``head`` is the cycle's own; ``known`` are heads that were kept elsewhere, each of which the log must contain.
+    ``head`` is the cycle's own; ``known`` are heads that were kept elsewhere, each of which the log must contain. An
+    event that is None could not be read.
     """
-    former = ""
+    former, chains = "", set[str]()
     for number, event in enumerate(events, 1):
+        if event is None:
+            return Break(number, None, _UNREADABLE)
         if event.chain != link_of(former, event):
             return Break(number, event.at, _MISFIT)
         former = event.chain
+        chains.add(former)
     if former != head:
         return Break(len(events) + 1, None, _CUT)
-    chains = {event.chain for event in events}
     return None if chains.issuperset(known) else Break(len(events) + 1, None, _UNKNOWN_HEAD)
 
 
 # -- store -----------------------------------------------------------------------------------------------------------
 
-
-def read_log(session: Session, cycle_id: str) -> tuple[list[Event], str]:
-    """A cycle's events, oldest first, and its head: in one question, so that they belong together."""
-    wanted = select(Cycle.head, Event).join(Event, col(Event.cycle_id) == Cycle.id, isouter=True)
-    rows = session.exec(wanted.where(Cycle.id == cycle_id).order_by(col(Event.id))).all()
-    return [event for _, event in rows if event is not None], rows[0][0]
-
-
-#: Statements on the tables themselves: half the time of the same through the models.
+#: Reading and writing go by the tables themselves: the models choke on what others wrote, and take twice the time.
 _CYCLES, _EVENTS = SQLModel.metadata.tables["cycle"], SQLModel.metadata.tables["event"]
+
+
+def read_log(session: Session, cycle_id: str) -> tuple[list[Event | None], str]:
+    """A cycle's events, oldest first, and its head: in one question, so that they belong together.
+
+    None stands for an event that holds what we never write, and that the tables' own types would choke on.
+    """
+    dialect = session.connection().dialect.name
+    columns = [_raw(_EVENTS.c[name], dialect) for name in (*FIELDS, "chain")]
+    joined = _CYCLES.outerjoin(_EVENTS, _EVENTS.c.cycle_id == _CYCLES.c.id)
+    wanted = select_raw(_raw(_CYCLES.c.head, dialect), _EVENTS.c.id, *columns).select_from(joined)
+    rows = session.connection().execute(wanted.where(_CYCLES.c.id == cycle_id).order_by(_EVENTS.c.id)).all()
+    events = [_event(number, values) for _, number, *values in rows if number is not None]
+    return events, _head(rows[0][0])
+
+
+def _raw(column: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:
+    """The column so that whatever stands in it can be fetched. SQLite keeps anything anywhere: bytes are its text, 0
+    is what is no text. PostgreSQL keeps to its types, but has times that Python has not."""
+    if dialect == "sqlite":
+        kind = func.typeof(column)
+        text = case((kind == "text", cast(column, LargeBinary)), (kind == "null", None), else_=0)
+        return type_coerce(text, String)
+    return func.to_char(column, "YYYY-MM-DD HH24:MI:SS.US") if isinstance(column.type, Moment) else column
+
+
+def _event(number: int, values: Sequence[Any]) -> Event | None:
+    try:
+        said: dict[str, Any] = {name: _text(value) for name, value in zip((*FIELDS, "chain"), values, strict=True)}
+        at = datetime.fromisoformat(said.pop("at") or "")
+        if at.tzinfo is not None:
+            return None
+        return Event(id=number, at=at.replace(tzinfo=UTC), **said)
+    except (ValueError, TypeError):
+        return None
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bytes):
+        return value.decode()
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError("no text")
+
+
+def _head(value: Any) -> str:
+    """Empty when it is no text: no log ends with that, unless it has no event."""
+    try:
+        return _text(value) or ""
+    except (ValueError, TypeError):
+        return ""
+
+
 _OWN = update(_CYCLES).where(_CYCLES.c.id == bindparam("of"))
 _TAKE = _OWN.values(head=_CYCLES.c.head).returning(_CYCLES.c.head)
 _WRITE = insert(_EVENTS).inline()

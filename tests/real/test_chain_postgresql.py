@@ -16,6 +16,7 @@ from test_event_chain import (  # noqa: F401  (the tests and their fixtures; onl
     test_events_from_before_the_chain_are_chained,
     test_the_triggers_are_back_after_the_migration,
     test_two_processes_at_once_write_one_chain,
+    test_what_cannot_be_read_is_a_break_too,
     test_what_is_done_behind_the_triggers_is_found,
 )
 
