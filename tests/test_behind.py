@@ -84,6 +84,8 @@ def test_two_persons_with_a_reason_unlock_it_and_it_is_noted(restored: Place) ->
     with restored.open() as work:
         assert any("låst opp av to personer" in line.text.nb for line in timeline(work))
     restored.exchange()
+    restored.persons += 1
+    restored.extract()
     restored.report(mended="rettet")
 
 
@@ -101,7 +103,7 @@ def test_the_same_message_is_not_sent_again_from_an_older_database(tmp_path: Pat
     """A later version has left since the copy: the former one must not come after it."""
     place = Place(tmp_path, persons=5, plays=[{"message_type": "KPR_IPL", "receipt": "none"}])
     first = place.report()
-    SentFile(tmp_path / "vault" / "1103-2020.sent").add_sent([ONE])
+    SentFile(tmp_path / "keys" / "seasons" / "1103-2020.sent").add_sent([ONE])
     with place.open() as work, pytest.raises(Locked, match="Basen er eldre"):
         resend(work, first, MessageKind.IPLOS, Approval(frozenset({"rolle A"}), "spurt"), answered=True)
 
@@ -153,8 +155,12 @@ def test_what_leaves_is_written_down_before_it_leaves(tmp_path: Path) -> None:
     place = Place(tmp_path, persons=5)
     place.report()
     place.exchange()
+    place.persons += 1
+    place.extract()
     place.report(mended="rettet")
-    assert SentFile(tmp_path / "vault" / "1103-2020.sent").sent() == {each.lower() for each in msg_ids(place)}
+    assert SentFile(tmp_path / "keys" / "seasons" / "1103-2020.sent").sent() == {
+        each.lower() for each in msg_ids(place)
+    }
     assert len(msg_ids(place)) == 4
 
 
@@ -208,7 +214,7 @@ def test_a_list_that_cannot_be_read_or_written_stops_the_sending(tmp_path: Path)
     """Nobody knows what has left then: one sentence, and nothing is sent."""
     place = Place(tmp_path, persons=5)
     approved(place)
-    (tmp_path / "vault" / "1103-2020.sent").mkdir()
+    (tmp_path / "keys" / "seasons" / "1103-2020.sent").mkdir()
     with pytest.raises(BadSettings, match=r"The list of what was sent cannot be read.*1103-2020\.sent"):
         send(place)
     assert sent(place) == []

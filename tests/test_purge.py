@@ -445,7 +445,9 @@ def test_nothing_of_a_key_is_left_in_postgresql_s_tables(made: Place, monkeypatc
         pytest.skip("PostgreSQL is not installed")
     with running_postgresql(binaries) as server:
         monkeypatch.setenv("KPR_STORE__URL", server.new_database())
-        (made.folder / "vault" / "1103-2020.sent").unlink()  # an empty database after a sending would be locked
+        (
+            made.folder / "keys" / "seasons" / "1103-2020.sent"
+        ).unlink()  # an empty database after a sending would be locked
         made.at(datetime(2021, 1, 7, 10, tzinfo=OSLO))
         made.report()
         made.exchange()
@@ -554,7 +556,7 @@ def test_the_municipality_s_key_alone_opens_nothing_afterwards(made: Place) -> N
 def living_seasons(made: Place) -> list[str]:
     """The season keys that could still open something."""
     found = (made.folder / "keys" / "seasons").iterdir()
-    return sorted(path.name for path in found if path.suffix not in (".gone", ".lock"))
+    return sorted(path.name for path in found if path.suffix in (".key", ".leaving"))
 
 
 def test_a_backup_of_store_and_vault_from_before_is_unreadable(made: Place) -> None:

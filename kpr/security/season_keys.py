@@ -53,7 +53,7 @@ class SeasonKeys:
 
     def find(self, key_id: bytes) -> SeasonKey:
         """The key with this id; Locked when it was destroyed, BadSettings when it is not here."""
-        with _clear_errors():
+        with season_errors():
             for suffix in (
                 ".key",
                 ".leaving",
@@ -77,14 +77,14 @@ class SeasonKeys:
         While the body runs, nobody keeps anything: what is kept under these keys is there, or comes under others.
         """
         with self._locked(fcntl.LOCK_EX):
-            with _clear_errors():
+            with season_errors():
                 living = [path for kind in kinds for path in self._numbered(kind) if not _is_gone(path)]
                 ids = tuple(_read(_leave(path)).id for path in living)
             yield ids
 
     def destroy(self, ids: Collection[bytes]) -> None:
         """Overwrite and remove the keys with these ids; those that are gone already are passed over."""
-        with _clear_errors():
+        with season_errors():
             for path in self.folder.glob("*.leaving"):
                 if not _is_gone(path) and (found := _read(path)).id in ids:
                     _write(path.with_suffix(".gone"), f"{found.id.hex()}\n".encode())
@@ -92,7 +92,7 @@ class SeasonKeys:
                     _overwrite(path)
 
     def _in_use(self, kind: str) -> SeasonKey:
-        with _clear_errors():
+        with season_errors():
             numbered = self._numbered(kind)
             current = next((path for path in numbered if path.suffix == ".key"), None)
             return _read(current or self._make(kind, 1 + max(map(_number, numbered), default=0)))
@@ -112,7 +112,7 @@ class SeasonKeys:
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:
         """Hold the lock of this label; the system lets go of it when a process dies."""
-        with _clear_errors():
+        with season_errors():
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle = os.open(self.folder / f"{self.label}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -180,7 +180,8 @@ def keep_entry(folder: Path) -> None:
 
 
 @contextmanager
-def _clear_errors() -> Iterator[None]:
+def season_errors() -> Iterator[None]:
+    """What the disk says, as one sentence with the setting."""
     try:
         yield
     except OSError as error:

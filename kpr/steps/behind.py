@@ -1,9 +1,10 @@
 """A database that is older than what was sent: a backup of it was restored, and it knows nothing of what left since.
 
 It would make new MsgIds for what the register has already got, and the register would count it twice. So each pair of
-MsgIds is written down outside of the database before it is handed over (kpr.store.outside), after the database has
-fixed it: whatever was killed in between, an undamaged database knows every id that stands there. One that does not
-sends nothing and opens no version until two persons have compared it with the register, and say why it may.
+MsgIds is written down beside the season keys, where no backup of the database reaches (kpr.store.outside): after the
+database has fixed it, and before it is handed over. Whatever was killed in between, an undamaged database knows every id
+that stands there. One that does not sends nothing and opens no version until two persons have compared it with the
+register, and say why it may.
 """
 
 from __future__ import annotations
@@ -47,4 +48,4 @@ def remember(place: Workplace, submission_id: str) -> None:
 
 
 def _file(place: Workplace) -> SentFile:
-    return SentFile(place.vault.folder / f"{place.label}.sent")
+    return SentFile(place.settings.vault.season_folder / f"{place.label}.sent")

@@ -1,6 +1,6 @@
 """What has left, written down outside of the database: a restored backup of it cannot take that back.
 
-One file beside the vault's files for each municipality's year. Each line is a MsgId, which says nothing to anybody,
+One file beside the season keys for each municipality's year. Each line is a MsgId, which says nothing to anybody,
 and what is said of it: ``sent``, before it is handed over for the first time, or ``explained``, when persons have said
 that the database need not know it. A line that a power cut has torn is passed over: whatever it was to tell of had not
 begun.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kpr.errors import BadSettings
-from kpr.security.vault import clear_errors, keep_entry
+from kpr.security.season_keys import keep_entry, season_errors
 
 _LINE = re.compile(r"^(sent|explained) ([0-9a-f-]{36})$", re.MULTILINE)
 
@@ -46,7 +46,7 @@ class SentFile:
         except OSError as error:
             raise BadSettings(
                 f"The list of what was sent cannot be read: {error.strerror}.",
-                place=f"vault.folder: {self.path.name}",
+                place=f"vault.season_folder: {self.path.name}",
                 remedy="Give the account that runs kpr the right to it; do not take it away.",
             ) from None
 
@@ -62,8 +62,8 @@ class SentFile:
         lines = "".join(f"{word} {each}\n" for each in sorted(msg_ids))
         if not lines:
             return
-        with clear_errors():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+        with season_errors():
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self.path.open("a", encoding="ascii") as file:
                 # The newline before ends what a power cut may have left; one write, so that two processes do not mix.
                 file.write(f"\n{lines}")
