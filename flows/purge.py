@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 
 from kpr.fleet.bulk import for_each
 from kpr.fleet.installation import Entry
+from kpr.people import PLAN
 from tasks.forms import By, DataYear
 from tasks.outcome import of_many
 from tasks.place import installation, places_of
@@ -23,7 +24,7 @@ def purge(data_year: DataYear, by: By = "") -> State[Any]:
 
     Planned, it is done by the clock alone; a form's name must be one who may purge.
     """
-    results = for_each(places_of(data_year), lambda entry: _one(entry, by or "plan"))
+    results = for_each(places_of(data_year), lambda entry: _one(entry, by or PLAN))
     return of_many("Sletting", results, installation().broken)
 
 

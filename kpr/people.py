@@ -51,6 +51,9 @@ OPERATIONS = frozenset({Deed.RESEND_TRANSPORT, Deed.COLLECT, Deed.DEPLOY, Deed.R
 #: What acts without a person: this program, its clock, its plan, and the register's answers. Nobody may call herself so.
 PROGRAMS = frozenset({"kpr", "clock", "plan", "register"})
 
+#: Who purges when the day has come: by then the date has decided, and nobody needs to.
+PLAN = "plan"
+
 #: A user of the machine that acts for many: whatever stands in front of it has asked who they are.
 ANYONE = "*"
 
@@ -110,14 +113,14 @@ def typed(name: str, place: str) -> str:
 
 
 def may(people: People, name: str, deed: Deed) -> Text | None:
-    """Why somebody may not do this; None when they may. The program itself may operate, never approve."""
+    """Why somebody may not do this; None when they may. The program may operate, and purge as planned; never approve."""
     if deed in OPERATIONS:
         named, setting = people.operators, "people.operators"
         if name in PROGRAMS:
             return None
     else:
         named, setting = people.approvers, "people.approvers"
-    if not named or _is_among(name, named):
+    if not named or _is_among(name, named) or (name, deed) == (PLAN, Deed.PURGE):
         return None
     what = _WHAT[deed]
     return Text(
@@ -147,6 +150,8 @@ def demand(people: People, deed: Deed, names: Collection[str], login: str = "") 
     """
     if not any(bare(name) for name in names):
         raise Locked("Det er ikke sagt hvem som ber om dette. Ingenting er gjort.")
+    if PLAN in names and len(names) > 1:
+        raise Locked("Planen er ingen av to personer. Ingenting er gjort.")
     refused = [text for name in sorted(names) if (text := may(people, name, deed)) is not None]
     strange = [text for name in sorted(names) if (text := claim(people, name, login)) is not None]
     if len(strange) == len(names):

@@ -20,7 +20,7 @@ from kpr.cli.app import app
 from kpr.conversation import AttemptState
 from kpr.errors import KprError, Locked, TransportError
 from kpr.guard import Approval, Kind, same_kind
-from kpr.people import ANYONE, OPERATIONS, PROGRAMS, Deed, Role, claim, demand, may, role_of
+from kpr.people import ANYONE, OPERATIONS, PLAN, PROGRAMS, Deed, Role, claim, demand, may, role_of
 from kpr.security.vault import Vault, VaultReader
 from kpr.settings import People
 from kpr.steps.approve import approve_extract, send_only_approved
@@ -84,9 +84,18 @@ def test_each_may_do_their_own_and_not_the_others(deed: Deed) -> None:
 
 @pytest.mark.parametrize("program", sorted(PROGRAMS))
 def test_the_program_operates_and_never_approves(program: str) -> None:
-    """What runs by the clock may collect; no decision is the program's where people are named."""
+    """What runs by the clock may collect; no decision is the program's where people are named, but the planned purge."""
     assert all(may(NAMED, program, deed) is None for deed in OPERATIONS)
-    assert all(may(NAMED, program, deed) is not None for deed in DECISIONS)
+    allowed = {deed for deed in DECISIONS if may(NAMED, program, deed) is None}
+    assert allowed == ({Deed.PURGE} if program == PLAN else set())
+
+
+@pytest.mark.parametrize("people", [NAMED, NOBODY], ids=["named", "nobody"])
+def test_the_plan_is_no_second_person(people: People) -> None:
+    """It purges by the date alone: with a person beside it, it is no override."""
+    demand(people, Deed.PURGE, {PLAN})
+    with pytest.raises(Locked, match="ingen av to personer"):
+        demand(people, Deed.PURGE, {PLAN, "rolle A"})
 
 
 @given(st.sampled_from(["rolle A", "Rolle a", " ROLLE  A "]))
