@@ -175,8 +175,11 @@ _NOTHING_TO_CORRECT = Text(
 
 
 def may_correct(versions: Iterable[Former], permission: Permission) -> Permission:
-    """May a correction be sent, by what the guard says to a new version? Only where something has been sent before."""
-    if any(has_left(version.state) for version in versions):
+    """May a correction be sent, by what the guard says to a new version? Only where something has been sent before.
+
+    A sending that was cut off is finished, by whichever word.
+    """
+    if any(has_left(version.state) or version.state is SubmissionState.SENDING for version in versions):
         return permission
     return Permission(permission.kind, False, _NOTHING_TO_CORRECT)
 

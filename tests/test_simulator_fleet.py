@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from kpr.calendar import OSLO
+from kpr.cli.app import app
 from kpr.clock import set_file_clock
 from kpr.errors import BadCertificate, KprError
 from kpr.fleet.board import board, counts, faults_only
@@ -161,20 +163,32 @@ def test_the_board_puts_first_who_needs_a_person(fleet: Installation) -> None:
 
 
 def test_a_trial_goes_to_a_register_of_its_own(tmp_path: Path) -> None:
-    """The trial is accepted there; the real register has heard of nobody, and the season can still begin."""
+    """It is accepted there, the fleet's round collects its answers; the real register has heard of nobody."""
     make_fleet(tmp_path, NUMBERS[:1], persons=5, trials=True)
     set_file_clock(tmp_path / "clock", TRIAL)
     (entry,) = load_installation(tmp_path / "kpr-fleet.yaml")
     assert entry.rehearsal is not None
     with open_rehearsal(entry.rehearsal, entry.settings_file) as place:
         rehearse_once(place, "rolle A")
-        assert step(tmp_path / "trial", TRIAL) > 0
-        collect(place)
+    assert step(tmp_path / "trial", TRIAL) > 0
+    words = ["fleet", "collect", "--installation", str(tmp_path / "kpr-fleet.yaml")]
+    collected = CliRunner().invoke(app, words)
+    assert collected.exit_code == 0, collected.output
+    assert "(prøve)" in collected.output
+    with open_rehearsal(entry.rehearsal, entry.settings_file) as place:
         latest = place.store.latest()
         assert latest is not None
         assert latest.state == "ACCEPTED"
     assert step(tmp_path, TRIAL) == 0
     assert look(entry).state is None
+
+
+def test_where_all_have_one_database_no_trial_is_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial must have one of its own to be sent at all; what cannot be read would be awaited for ever."""
+    trial = Entry("1103", "x", 2020, "test", "1", tmp_path / "none.yaml", trial_of=tmp_path / "kpr.yaml")
+    assert needs_collecting(trial)
+    monkeypatch.setenv("KPR_STORE__URL", "postgresql://nowhere.invalid/kpr")
+    assert not needs_collecting(trial)
 
 
 def test_certificates_that_end_are_refused_until_they_are_renewed(tmp_path: Path) -> None:
