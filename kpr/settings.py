@@ -32,6 +32,7 @@ from kpr.settings_file import parsed, refuse_passwords, resolve_paths
 from kpr.sources.open import SourceSpec
 from kpr.transports.edi.settings import ImapServer
 from kpr.transports.open import DirectorySettings, TransportSettings
+from kpr.transports.secret import secret
 
 
 class Environment(StrEnum):
@@ -66,7 +67,11 @@ class PartySettings(_Part):
 
 
 class Keys(_Part):
-    """Files with certificates and keys: PEM, or one PKCS#12 file for both. Passwords come by the environment."""
+    """Files with certificates and keys: PEM, or one PKCS#12 file for both.
+
+    Passwords come by the environment, or from files that their owner alone can read: the environment is the same for
+    every municipality of an installation.
+    """
 
     signing_certificate: Path
     signing_key: Path | None = None
@@ -82,6 +87,18 @@ class Keys(_Part):
     signing_password: SecretStr | None = None
     decryption_password: SecretStr | None = None
     former_decryption_password: SecretStr | None = None
+    password_file: Path | None = None
+    signing_password_file: Path | None = None
+    decryption_password_file: Path | None = None
+    former_decryption_password_file: Path | None = None
+
+    def password_of(self, use: Literal["signing", "decryption", "former_decryption"]) -> SecretStr | None:
+        """The password of a key: its own before the one for all, None without any; BadSettings for an unusable file."""
+        for name in (f"{use}_password", "password"):
+            said, file = getattr(self, name), getattr(self, f"{name}_file")
+            if said or file:
+                return SecretStr(secret(said, file, place=f"keys.{name}_file"))
+        return None
 
 
 class VaultSettings(_Part):

@@ -30,7 +30,7 @@ _PATHS = {
     "transport.carrier.imap": _SERVER,
     "mailbox": ("folder", *_SERVER),
     "mailbox imap": _SERVER,
-    "source": ("iplos", "ident", "folder", "queries"),
+    "source": ("iplos", "ident", "folder", "queries", "url_file"),
     "pages": ("folder",),
     "letters": (),
     "letters.smtp": _SERVER,

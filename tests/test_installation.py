@@ -244,3 +244,41 @@ def test_the_working_directory_is_looked_into(tmp_path: Path, monkeypatch: pytes
 def test_an_entry_shows_no_path_in_its_label() -> None:
     """A run's name is seen by many: number, name and year are all there is."""
     assert Entry("1103", "Stavanger", 2020, "qa", "8", Path("/srv/secret")).label == "1103 Stavanger · 2020"
+
+
+# -- what must not be shared ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variable", "setting"),
+    [
+        ("KPR_KEYS__PASSWORD", "keys.password_file"),
+        ("kpr_source__url", "source.url_file"),
+        ("KPR_VAULT__FOLDER", "vault.key_file"),
+        ("KPR_MUNICIPALITY__NUMBER", "municipality"),
+        ("KPR_SENDER", "sender"),
+    ],
+)
+def test_a_variable_that_would_hold_for_all_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, setting: str
+) -> None:
+    """One password or source for all municipalities: the error names the variable and the setting, not the value."""
+    monkeypatch.setenv(variable, "hemmelig")
+    for number in ("1101", "1103"):
+        write_place(tmp_path / number, number)
+    with pytest.raises(BadSettings) as told:
+        load_installation(write_fleet(tmp_path))
+    assert (told.value.place, "hemmelig" in str(told.value)) == (variable, False)
+    assert setting in told.value.remedy
+
+
+def test_a_house_of_one_municipality_may_use_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two years of one municipality have the same keys; and what many may share is nobody's own."""
+    monkeypatch.setenv("KPR_KEYS__PASSWORD", "x")
+    for year in (2020, 2021):
+        write_place(tmp_path / f"y{year}", "1103", year)
+    assert len(load_installation(write_fleet(tmp_path)).entries) == 2
+    monkeypatch.delenv("KPR_KEYS__PASSWORD")
+    monkeypatch.setenv("KPR_STORE__URL", "sqlite://")
+    write_place(tmp_path / "1101", "1101")
+    assert len(load_installation(write_fleet(tmp_path)).entries) == 3

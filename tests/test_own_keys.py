@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from place import Place
 
-from kpr.errors import BadCertificate
+from kpr.errors import BadCertificate, BadSettings
 from kpr.security.certificates import Purpose, load_identity
 from kpr.security.throwaway import make_authority, make_identity, write_identity
 from kpr.steps.watch import watch
@@ -50,6 +50,31 @@ def test_the_season_with_pkcs12_files(tmp_path: Path, monkeypatch: pytest.Monkey
     made.report()
     made.exchange()
     assert made.status().state == "ACCEPTED"
+
+
+def test_passwords_from_files(tmp_path: Path) -> None:
+    """Each municipality's own, as a house of many needs them: one for both keys, and one that goes before it."""
+    made = Place(tmp_path)
+    for name, password in (("sign", b"one"), ("decrypt", b"two")):
+        _as_pkcs12(made, name, password)
+    for name, content in (("all", "two\n"), ("signing", "one\n")):
+        (made.folder / "keys" / f"{name}.password").write_text(content)
+        (made.folder / "keys" / f"{name}.password").chmod(0o600)
+    _change_keys(
+        made,
+        signing_certificate="keys/sign.p12",
+        signing_key=None,
+        decryption_certificate="keys/decrypt.p12",
+        decryption_key=None,
+        password_file="keys/all.password",
+        signing_password_file="keys/signing.password",
+    )
+    made.report()
+    made.exchange()
+    assert made.status().state == "ACCEPTED"
+    (made.folder / "keys" / "signing.password").chmod(0o644)
+    with pytest.raises(BadSettings, match=r"Others than its owner .*keys\.signing_password_file"):
+        made.report(mended="rettet")
 
 
 def test_a_wrong_password_is_told_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

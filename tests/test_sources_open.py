@@ -96,3 +96,23 @@ def test_the_address_of_a_database_is_never_shown() -> None:
     with pytest.raises(ValidationError) as said:
         SourceSpec(kind="sql", url=["hemmelig"])  # type: ignore[arg-type]
     assert "hemmelig" not in str(said.value)
+
+
+def test_the_address_of_a_database_may_lie_in_a_file(tmp_path: Path) -> None:
+    """Each municipality's own, readable by its owner alone; the file's text is shown in no error."""
+    (tmp_path / "queries.yaml").write_text("{}", "utf-8")
+    file = tmp_path / "address"
+    file.write_text("sqlite:///hemmelig.db\n", "utf-8")
+    file.chmod(0o644)
+    spec = SourceSpec(kind="sql", url_file=file, queries=tmp_path / "queries.yaml")
+    with pytest.raises(BadSettings, match=r"Others than its owner .*source\.url_file"):
+        source_from(spec, SHAPE)
+    file.chmod(0o600)
+    file.write_text("", "utf-8")
+    with pytest.raises(BadSettings, match=r"The source's address is missing.*KPR_SOURCE__URL"):
+        source_from(spec, SHAPE)
+    file.write_text("sqlite:///hemmelig.db\n", "utf-8")
+    with pytest.raises((BadSettings, BadExtract)) as told:
+        source_from(spec, SHAPE)
+    assert "address" not in str(told.value)
+    assert "hemmelig" not in str(told.value)

@@ -181,13 +181,13 @@ _Chain = tuple[x509.Certificate, ...]
 def _certificates(settings: Settings, book: AddressBook | None) -> Iterator[tuple[CertificateFacts, _Chain]]:
     """Ours with their keys, then the register's; what came along with a certificate goes along."""
     keys = settings.keys
-    signing, decryption = keys.signing_password or keys.password, keys.decryption_password or keys.password
+    signing, decryption = keys.password_of("signing"), keys.password_of("decryption")
     yield _own("keys.signing_certificate", Purpose.SIGN, keys.signing_certificate, keys.signing_key, signing)
     yield _own(
         "keys.decryption_certificate", Purpose.ENCRYPT, keys.decryption_certificate, keys.decryption_key, decryption
     )
     if keys.former_decryption_certificate is not None:
-        name, password = "keys.former_decryption_certificate", keys.former_decryption_password or keys.password
+        name, password = "keys.former_decryption_certificate", keys.password_of("former_decryption")
         yield _own(name, None, keys.former_decryption_certificate, keys.former_decryption_key, password)
     for part, purpose, path in (
         ("encryption_certificate", Purpose.ENCRYPT, keys.register_encryption_certificate),

@@ -22,6 +22,16 @@ from kpr.errors import BadInput, BadSettings
 from kpr.settings_file import parsed
 from kpr.years import load_year
 
+#: Parts of the settings that are each municipality's own, and what to name in its file instead of a variable: the
+#: environment is the same for all of them.
+_OWN = {
+    "SOURCE": "source.url_file",
+    "VAULT": "vault.key_file",
+    "MUNICIPALITY": "municipality",
+    "SENDER": "sender",
+    "KEYS": "keys.password_file",
+}
+
 #: Where flows look for the installation when nothing else is said.
 VARIABLE = "KPR_INSTALLATION"
 FILE_NAMES = ("kpr-fleet.yaml", "kpr.yaml")
@@ -133,7 +143,21 @@ def load_installation(path: Path) -> Installation:
     entries = tuple(_with_rehearsal(one, rehearsals) for one in _entries(path, file.places, "places", broken))
     if not entries:
         raise BadSettings("No municipality's settings can be read.", place=path.name, remedy=broken[0])
+    if len({entry.number for entry in entries}) + len(broken) > 1:
+        _refuse_variables()
     return Installation(path, file.name, entries, file.tell.resolved(path.parent.resolve()), tuple(broken))
+
+
+def _refuse_variables() -> None:
+    """BadSettings names a variable that would give every municipality what is one's own, and shows nothing of it."""
+    for variable in sorted(os.environ):
+        prefix, _, part = variable.upper().partition("__")[0].partition("_")
+        if prefix == "KPR" and part in _OWN:
+            raise BadSettings(
+                "A variable of the environment holds for all municipalities of the installation at once.",
+                place=variable,
+                remedy=f"Take it away, and say {_OWN[part]} in each municipality's settings file.",
+            )
 
 
 def _with_rehearsal(entry: Entry, rehearsals: dict[tuple[str, int], Entry]) -> Entry:

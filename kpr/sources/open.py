@@ -14,6 +14,7 @@ from kpr.sources.contract import Source
 from kpr.sources.sql import SqlSource, read_queries
 from kpr.sources.tables import TableSource
 from kpr.sources.xml_files import XmlSource, opener
+from kpr.transports.secret import secret
 
 
 class SourceSpec(BaseModel):
@@ -26,6 +27,8 @@ class SourceSpec(BaseModel):
     ident: Path | None = None
     folder: Path | None = None
     url: SecretStr | None = None
+    #: A file with nothing but the address, which holds a password: the environment is the same for all municipalities.
+    url_file: Path | None = None
     queries: Path | None = None
 
 
@@ -59,7 +62,8 @@ def source_from(spec: SourceSpec, shape: PayloadShape) -> Source:
         return XmlSource(shape, opener(spec.iplos), opener(spec.ident) if spec.ident else None, names)
     if spec.kind == "tables" and spec.folder:
         return TableSource(spec.folder, shape)
-    if spec.kind == "sql" and spec.url and spec.queries:
-        return SqlSource(spec.url, read_queries(spec.queries), shape)
+    if spec.kind == "sql" and (spec.url or spec.url_file) and spec.queries:
+        url = SecretStr(secret(spec.url, spec.url_file, place="source.url_file", what="The source's address"))
+        return SqlSource(url, read_queries(spec.queries), shape)
     needs = {"xml": "iplos", "tables": "folder", "sql": "url and queries"}[spec.kind]
     raise BadSettings(f"A source of kind {spec.kind} needs {needs}.", place="source", remedy="Add it to the settings.")

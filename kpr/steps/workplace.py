@@ -141,16 +141,16 @@ class Workplace:
     @cached_property
     def _own_signing(self) -> Identity:
         keys = self.settings.keys
-        return load_identity(keys.signing_certificate, keys.signing_key, keys.signing_password or keys.password)
+        return load_identity(keys.signing_certificate, keys.signing_key, keys.password_of("signing"))
 
     @cached_property
     def decryption_identities(self) -> tuple[Identity, ...]:
         """Our encryption certificate with its key, and the one that it replaced, where the settings still name it."""
         keys = self.settings.keys
-        own = load_identity(keys.decryption_certificate, keys.decryption_key, keys.decryption_password or keys.password)
+        own = load_identity(keys.decryption_certificate, keys.decryption_key, keys.password_of("decryption"))
         if keys.former_decryption_certificate is None:
             return (own,)
-        password = keys.former_decryption_password or keys.password
+        password = keys.password_of("former_decryption")
         return own, load_identity(keys.former_decryption_certificate, keys.former_decryption_key, password)
 
     @property
@@ -247,7 +247,13 @@ class RegistersKeys:
 @contextmanager
 def open_workplace(settings_file: Path) -> Iterator[Workplace]:
     """Open everything that a settings file names; BadSettings or BadCertificate when something does not fit."""
-    settings = load_settings(settings_file)
+    with open_settings(load_settings(settings_file)) as place:
+        yield place
+
+
+@contextmanager
+def open_settings(settings: Settings) -> Iterator[Workplace]:
+    """The same for settings that have been read."""
     year = load_year(settings.data_year, settings.year_file)
     _check_receiver(settings, year)
     book = load_address_book(settings.addresses) if settings.addresses else None

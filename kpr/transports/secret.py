@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from kpr.errors import BadSettings
 
 
-def secret(password: SecretStr | None, file: Path | None, *, place: str) -> str:
+def secret(password: SecretStr | None, file: Path | None, *, place: str, what: str = "A password") -> str:
     """The password; BadSettings when there is none, or an empty one. ``place`` is the setting, ``smtp.password_file``."""
     found = password.get_secret_value() if password else ""
     if not found and file is not None:
@@ -19,9 +19,7 @@ def secret(password: SecretStr | None, file: Path | None, *, place: str) -> str:
             found = file.read_text(encoding="utf-8").strip()
     if not found:
         variable = "KPR_" + place.removesuffix("_file").replace(".", "__").upper()
-        raise BadSettings(
-            "A password is missing.", place=place, remedy=f"Set {variable}, or name a file that holds it."
-        )
+        raise BadSettings(f"{what} is missing.", place=place, remedy=f"Set {variable}, or name a file that holds it.")
     return found
 
 
