@@ -165,6 +165,30 @@ def test_a_variable_that_holds_for_both_is_seen(
     assert not (tmp_path / "both.sqlite").exists()
 
 
+def test_the_trial_s_database_has_a_variable_of_its_own(
+    trial: Place, real: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As on PostgreSQL, where the environment names the real one for all: the trial goes into its own."""
+    monkeypatch.setenv("KPR_STORE__URL", f"sqlite:///{tmp_path}/both.sqlite")
+    monkeypatch.setenv("KPR_TRIAL_STORE__URL", f"sqlite:///{tmp_path}/trials.sqlite")
+    with open_rehearsal(trial.settings, real.settings) as place:
+        rehearse_once(place, "rolle A")
+    assert not (tmp_path / "both.sqlite").exists()
+    assert (tmp_path / "trials.sqlite").exists()
+
+
+def test_the_trial_s_variable_must_name_another_database(
+    trial: Place, real: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The same one by two variables is shared all the same; the remedy names the variable, never its value."""
+    for name in ("KPR_STORE__URL", "KPR_TRIAL_STORE__URL"):
+        monkeypatch.setenv(name, f"sqlite:///{tmp_path}/both.sqlite")
+    refused = refusal(trial, real)
+    assert refused.place == "kpr.yaml: store.url"
+    assert "KPR_TRIAL_STORE__URL" in refused.remedy
+    assert "both" not in str(refused)
+
+
 @pytest.mark.parametrize(
     ("part", "other"),
     [("municipality.number", {"municipality": {"number": "0301"}}), ("data_year", {"data_year": 2021})],

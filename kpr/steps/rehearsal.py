@@ -1,23 +1,29 @@
 """The trial submission before the season: the whole way, with settings that cannot reach production.
 
 It has a database, a vault and a way of its own, so that nothing of it is ever taken for the real submission. The same
-certificate, mailbox and extract may be used.
+certificate, mailbox and extract may be used. Where the environment names the database (``KPR_STORE__URL``), which goes
+before both settings files, ``KPR_TRIAL_STORE__URL`` names the trial's.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from kpr.errors import BadSettings
-from kpr.settings import Environment, Settings, load_settings
+from kpr.settings import Environment, Settings, StoreSettings, load_settings
 from kpr.steps.report import prepare, send_approved
-from kpr.steps.workplace import Workplace, open_workplace
+from kpr.steps.workplace import Workplace, open_settings
 from kpr.years import known_years, load_year
+
+#: Names the trial's database where ``KPR_STORE__URL`` names the real one.
+VARIABLE = "KPR_TRIAL_STORE__URL"
 
 _LOOPBACK = ("127.0.0.1", "::1")
 _PORTS = {"postgresql": 5432}
@@ -26,10 +32,10 @@ _PORTS = {"postgresql": 5432}
 @contextmanager
 def open_rehearsal(trial_file: Path, production_file: Path) -> Iterator[Workplace]:
     """The trial's workplace; BadSettings when it could reach production, or would touch what is really sent."""
-    trial, real = load_settings(trial_file), load_settings(production_file)
+    trial, real = _with_its_database(load_settings(trial_file)), load_settings(production_file)
     for refused in (_not_the_same, _production, _shared):
         refused(trial, real, trial_file.name)
-    with open_workplace(trial_file) as place:
+    with open_settings(trial) as place:
         yield place
 
 
@@ -38,6 +44,12 @@ def open_either(settings_file: Path, trial_of: Path | None = None) -> Iterator[W
     """The workplace of what is really sent, or of the trial of it: a trial's answers are collected where it was sent."""
     with open_rehearsal(settings_file, trial_of) if trial_of else open_workplace(settings_file) as place:
         yield place
+
+
+def _with_its_database(trial: Settings) -> Settings:
+    """The environment's database is the real one, for both files: the trial's has a variable of its own."""
+    url = os.environ.get(VARIABLE)
+    return trial.model_copy(update={"store": StoreSettings(url=SecretStr(url))}) if url else trial
 
 
 def rehearse_once(place: Workplace, by: str) -> str:
@@ -91,7 +103,8 @@ def _shared(trial: Settings, real: Settings, file: str) -> None:
             raise BadSettings(
                 "Prøven ville skrevet der det virkelige ligger.",
                 place=f"{file}: {what}",
-                remedy="Gi prøven en egen database, et eget hvelv og en egen utvekslingsmappe.",
+                remedy="Gi prøven en egen database, et eget hvelv og en egen utvekslingsmappe."
+                f" Står databasen i KPR_STORE__URL, gis prøvens i {VARIABLE}.",
             )
 
 
