@@ -4,7 +4,8 @@ A fleet of municipalities of 1,100 persons each, extracted, checked and approved
 both legs closed twice: by plain calls of the steps in one process, and by the flows ``fleet-report`` and ``collect`` on
 a real Prefect server with one worker, artifacts and the renewal of the threads included. The threads themselves were
 made earlier, as in a season. The register answers in between, and is not counted. Both begin with the same files (a
-copy). Then: what ``collect`` costs when there is nothing to do.
+copy). Then: what ``collect`` costs when there is nothing to do, and how long it takes to find that out for so many and
+for all municipalities of the country.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from kpr.clock import set_file_clock
 from kpr.demo.prefect_processes import PrefectServer, PrefectWorker
 from kpr.fleet.bulk import for_each
 from kpr.fleet.installation import VARIABLE, Entry, Installation, load_installation
-from kpr.fleet.look import look_at_all
+from kpr.fleet.look import awaiting, look_at_all
 from kpr.log import configure_logs
 from kpr.registry.register import Register
 from kpr.registry.settings import load_register_settings
@@ -39,6 +40,7 @@ from kpr.steps.workplace import open_workplace
 from kpr.years import load_year
 
 MOST_TIMES_PLAIN, MOST_SECONDS_NOTHING = 2.0, 2.0
+EVERYBODY = 356
 NOW = datetime(2021, 1, 7, 10, tzinfo=OSLO)
 
 
@@ -53,9 +55,16 @@ def main() -> None:
         plain = prepared(Path(folder) / "plain", words.municipalities, words.persons)
         shutil.copytree(plain.file.parent, Path(folder) / "prefect")
         print("… plain calls", file=sys.stderr)
+        idle = {
+            count: looked(plain, Path(folder) / f"idle-{count}", count) for count in (words.municipalities, EVERYBODY)
+        }
         by_calls = timed(lambda: by_plain_calls(plain))
         print("… on Prefect", file=sys.stderr)
         on_prefect = by_flows(load_installation(Path(folder) / "prefect" / "kpr-fleet.yaml"), Path(folder) / "server")
+    print(
+        "Prefect, whether anybody awaits anything: "
+        + ", ".join(f"{count} empty places {one:.2f} s, again {two:.2f} s" for count, (one, two) in idle.items())
+    )
     report(words.municipalities, by_calls, on_prefect)
 
 
@@ -67,6 +76,27 @@ def prepared(folder: Path, count: int, persons: int) -> Installation:
     set_file_clock(folder / "clock", NOW)
     demand(for_each(fleet, approved))
     return fleet
+
+
+def looked(plain: Installation, folder: Path, count: int) -> tuple[float, float]:
+    """Seconds to read an installation of so many that have nothing yet, and to ask all; then the same once more."""
+    first = plain.entries[0]
+    text = first.settings_file.read_text("utf-8")
+    for number in range(1000, 1000 + count):
+        place = folder / "places" / str(number)
+        place.mkdir(parents=True)
+        (place / "kpr.yaml").write_text(text.replace(first.number, str(number)), "utf-8")
+    file = folder / "kpr-fleet.yaml"
+    file.write_text("places: ['places/*/kpr.yaml']\n", "utf-8")
+    shutil.copy(plain.file.parent / "clock", folder / "clock")
+
+    def once() -> float:
+        start = time.perf_counter()
+        if found := awaiting(load_installation(file)):
+            raise SystemExit(f"Nothing was sent, but {len(found)} await something.")
+        return time.perf_counter() - start
+
+    return once(), once()
 
 
 def approved(entry: Entry) -> str:
