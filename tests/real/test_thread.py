@@ -384,8 +384,9 @@ def descendants(pid: int) -> list[int]:
 def test_an_extract_that_cannot_be_read_is_red_and_shows_nothing(world: World) -> None:
     """A broken file: the run is red with the sentence; the thread waits on."""
     entry = world.entry("1114")
-    file = entry.settings_file.parent / "uttrekk" / "IPLOS.xml"
-    file.write_bytes(file.read_bytes().replace(b"</", b"<", 1))
+    file, marked = entry.settings_file.parent / "uttrekk" / "IDENT.xml", CANARIES[0].encode()
+    assert marked in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(marked, b"<" + marked, 1))  # where a person with a marked id stands
     ended = world.run("report/report", municipality="1114", data_year=2020, by="rolle A")
     assert ended.state is not None
     assert ended.state.type is StateType.FAILED
