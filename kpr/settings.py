@@ -132,6 +132,10 @@ class ImapMailboxSettings(ImapServer):
 MailboxSettings = Annotated[MaildirSettings | ImapMailboxSettings, Field(discriminator="kind")]
 
 
+#: Names the trial's database where ``KPR_STORE__URL`` names the real one, for both settings files.
+TRIAL_STORE = "KPR_TRIAL_STORE__URL"
+
+
 class StoreSettings(_Part):
     """The database of the conversation: SQLite by default, PostgreSQL by URL."""
 

@@ -38,6 +38,7 @@ from kpr.fleet.board import Standing
 from kpr.fleet.installation import Entry
 from kpr.fleet.usable import demand_usable
 from kpr.next_act import Trouble
+from kpr.settings import TRIAL_STORE
 from kpr.settings_file import parsed, resolve_paths
 from kpr.store.tables import Moment
 from kpr.years import Year, load_year
@@ -150,7 +151,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _is_open(stores: _Stores, entry: Entry) -> bool:
-    if entry.trial_of and os.environ.get("KPR_STORE__URL"):
+    if entry.trial_of and os.environ.get("KPR_STORE__URL") and not os.environ.get(TRIAL_STORE):
         return False  # one database for all: no trial can have been sent (kpr.steps.rehearsal)
     try:
         since = clock_of(entry)() - _AFTERWARDS
@@ -234,7 +235,8 @@ class _Stores:
     @contextmanager
     def connect(self, entry: Entry) -> Iterator[Connection | None]:
         """A connection for reading; None where there is no file yet."""
-        url = make_url(os.environ.get("KPR_STORE__URL") or _raw(entry)["store"]["url"])
+        given = (os.environ.get(TRIAL_STORE) if entry.trial_of else "") or os.environ.get("KPR_STORE__URL")
+        url = make_url(given or _raw(entry)["store"]["url"])
         if url.get_backend_name() != "sqlite":
             engine = self._servers.get(url) or self._servers.setdefault(url, create_engine(url, hide_parameters=True))
             with engine.connect() as connection:

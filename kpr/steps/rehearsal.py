@@ -17,13 +17,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from kpr.errors import BadSettings
-from kpr.settings import Environment, Settings, StoreSettings, load_settings
+from kpr.settings import TRIAL_STORE, Environment, Settings, StoreSettings, load_settings
 from kpr.steps.report import prepare, send_approved
-from kpr.steps.workplace import Workplace, open_settings
+from kpr.steps.workplace import Workplace, open_settings, open_workplace
 from kpr.years import known_years, load_year
-
-#: Names the trial's database where ``KPR_STORE__URL`` names the real one.
-VARIABLE = "KPR_TRIAL_STORE__URL"
 
 _LOOPBACK = ("127.0.0.1", "::1")
 _PORTS = {"postgresql": 5432}
@@ -48,7 +45,7 @@ def open_either(settings_file: Path, trial_of: Path | None = None) -> Iterator[W
 
 def _with_its_database(trial: Settings) -> Settings:
     """The environment's database is the real one, for both files: the trial's has a variable of its own."""
-    url = os.environ.get(VARIABLE)
+    url = os.environ.get(TRIAL_STORE)
     return trial.model_copy(update={"store": StoreSettings(url=SecretStr(url))}) if url else trial
 
 
@@ -104,7 +101,7 @@ def _shared(trial: Settings, real: Settings, file: str) -> None:
                 "Prøven ville skrevet der det virkelige ligger.",
                 place=f"{file}: {what}",
                 remedy="Gi prøven en egen database, et eget hvelv og en egen utvekslingsmappe."
-                f" Står databasen i KPR_STORE__URL, gis prøvens i {VARIABLE}.",
+                f" Står databasen i KPR_STORE__URL, gis prøvens i {TRIAL_STORE}.",
             )
 
 
