@@ -15,10 +15,10 @@ from kpr.cli.season import Settings, a_person
 from kpr.cli.setup import Json
 from kpr.errors import Altered
 from kpr.proof.bundle import MAX_FILE
-from kpr.proof.verify import Verified, not_trusted
+from kpr.proof.verify import Verified, another_organisation, not_trusted
 from kpr.proof.verify import verify as run_verify
-from kpr.steps.proof import compare_with_store
 from kpr.steps.proof import make_proof as run_make
+from kpr.steps.proof_here import compare_with_store
 from kpr.steps.workplace import open_workplace
 from kpr.whole_file import whole_file
 
@@ -68,7 +68,7 @@ def verify(
     if as_json:
         print_json(_data(found, altered))
     else:
-        _tell(found, altered)
+        _tell(found, altered, by_roots=roots is not None)
     if altered and as_json:
         raise typer.Exit(Altered.exit_code)
     if altered:
@@ -80,6 +80,7 @@ def _data(found: Verified, altered: list[Text]) -> dict[str, Any]:
         "whole": not altered,
         "altered": altered,
         "signer": found.signer,
+        "signer_is_another": another_organisation(found),
         "signed_at": found.signature.at if found.signature else None,
         "whose": found.said.get("whose"),
         "standing": found.said.get("standing"),
@@ -87,7 +88,7 @@ def _data(found: Verified, altered: list[Text]) -> dict[str, Any]:
     }
 
 
-def _tell(found: Verified, altered: list[Text]) -> None:
+def _tell(found: Verified, altered: list[Text], *, by_roots: bool) -> None:
     whose, standing = found.said.get("whose") or {}, found.said.get("standing") or {}
     if whose:
         out.print(
@@ -102,5 +103,9 @@ def _tell(found: Verified, altered: list[Text]) -> None:
         out.print(f"  Underskrevet med sertifikatet til {found.signer}. Laget {made}.", markup=False)
     for text in altered:
         out.print(f"  {text.nb}", style="red", markup=False)
+    if (other := another_organisation(found)) and other not in altered:
+        out.print(f"  {other.nb}", style="yellow", markup=False)
     if not altered:
         out.print("[green]Beviset er helt: ingenting er endret siden det ble underskrevet.[/]")
+        if not by_roots:
+            out.print("Hvem som helst kan underskrive; se at navnet er riktig, eller bruk --roots.")

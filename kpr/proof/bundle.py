@@ -42,7 +42,7 @@ def pack(parts: Mapping[str, bytes], signer_sha256: str, sign: Callable[[bytes],
 
 def manifest_json(parts: Mapping[str, bytes], signer_sha256: str) -> bytes:
     """The manifest of these parts, its names in order."""
-    fields = {path: digest(_plain(value)) for path, value in leaves(json.loads(parts[FACTS]))}
+    fields = {path: plain_digest(value) for path, value in leaves(json.loads(parts[FACTS]))}
     told = {
         "format": FORMAT,
         "signer": signer_sha256,
@@ -57,28 +57,35 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _plain(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
-
-
-def altered_fields(facts: bytes, fields: Mapping[str, str]) -> list[str]:
-    """The paths of proof.json whose values are not those of the manifest; empty when it cannot be read at all."""
-    try:
-        now = {path: digest(_plain(value)) for path, value in leaves(json.loads(facts))}
-    except (ValueError, RecursionError):
-        return []
-    return sorted(path for path in now.keys() | fields.keys() if now.get(path) != fields.get(path))
+def plain_digest(value: object) -> str:
+    """SHA-256 in hex of one value as JSON."""
+    return digest(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass"))
 
 
 def unpack(raw: bytes) -> dict[str, bytes]:
-    """The parts by name; BadMessage when it is no zip of a proof: too large, doubled, a path in a name, broken."""
+    """The parts by name; BadMessage when it is no zip of a proof: too large, doubled, a path in a name, broken.
+
+    Only the parts count: their order and how they are packed say nothing. Nothing may stand around them.
+    """
     if len(raw) > MAX_FILE:
         raise _no_proof("Filen er for stor til å være et bevis.")
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as bundle:
+            _refuse_around(raw, bundle)
             return _parts(bundle)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, OSError):
         raise _no_proof("Filen er ikke et bevis, eller den er skadet så den ikke kan åpnes.") from None
+
+
+def _refuse_around(raw: bytes, bundle: zipfile.ZipFile) -> None:
+    """What stands before the first part, behind the zip's end or as its comment would be signed by nobody."""
+    first = min((entry.header_offset for entry in bundle.infolist()), default=0)
+    if first or bundle.comment or raw[-_END_SIZE:][:4] != _END:
+        raise _no_proof("Filen har noe foran eller bak delene som ikke hører til beviset.")
+
+
+#: How a zip without a comment ends (APPNOTE 4.3.16).
+_END, _END_SIZE = b"PK\5\6", 22
 
 
 def _parts(bundle: zipfile.ZipFile) -> dict[str, bytes]:

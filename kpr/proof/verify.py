@@ -8,9 +8,10 @@ to look at, or to have checked against roots.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from cryptography.x509.oid import NameOID
 
 from kpr.checks.finding import Text
 from kpr.errors import BadCertificate, BadMessage
-from kpr.proof.bundle import FACTS, MANIFEST, SIGNATURE, altered_fields, digest, unpack
+from kpr.proof.altered import altered_values
+from kpr.proof.bundle import FACTS, MANIFEST, SIGNATURE, digest, unpack
 from kpr.proof.facts import FORMAT
+from kpr.proof.shape import demand_ours, is_ours
 from kpr.security.cms_read import SignedApart, verify_detached
 from kpr.security.trust_settings import Trust
 
@@ -33,7 +36,7 @@ _NAMED = 8
 class Verified:
     """What a proof says, who signed it, and what was altered; nothing in ``altered`` means that it is whole.
 
-    ``said`` is empty when proof.json cannot be read.
+    ``said`` is empty when proof.json cannot be read, or is of another shape than ours.
     """
 
     said: Mapping[str, Any]
@@ -48,24 +51,37 @@ class Verified:
     @property
     def made_at(self) -> datetime:
         """When the proof was made by its own word; otherwise when it was signed by the signature's."""
-        try:
-            return datetime.fromisoformat(str(self.said.get("made_at"))).astimezone(UTC)
-        except ValueError:
-            at = self.signature.at if self.signature else None
-            return at.astimezone(UTC) if at else datetime.now(UTC)
+        told = _moment(str(self.said.get("made_at", "")))
+        return told or (self.signature.at if self.signature else None) or datetime.now(UTC)
+
+
+def _moment(said: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(said).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment if _FIRST_YEAR <= moment.year < MAXYEAR else None
+
+
+#: No proof is older than this; at both ends of the calendar a moment has no other time zone.
+_FIRST_YEAR = 2000
 
 
 def verify(raw: bytes) -> Verified:
-    """Look at a proof. BadMessage when the file is no proof at all, or of a later version of the program."""
+    """Look at a proof. BadMessage when the file is no proof at all, or of another or a later version of the program."""
     parts = unpack(raw)
     for name in (MANIFEST, SIGNATURE):
         if name not in parts:
             return Verified({}, (Text(f"{name} mangler.", f"{name} is missing."),))
+    said, signature = _object(parts.get(FACTS, b"")), _signature(parts)
+    if signature is not None:
+        _refuse_later(_object(parts[MANIFEST]))
     manifest = _manifest(parts[MANIFEST])
-    said = _object(parts.get(FACTS, b""))
-    _refuse_later(manifest or said)
-    found = Verified(said, (), _signature(parts))
-    return replace(found, altered=(*_of_signature(found, manifest or {}), *_of_parts(parts, manifest)))
+    found = Verified(said if is_ours(said) else {}, (), signature)
+    altered = (*_of_signature(found, manifest or {}), *_of_parts(parts, manifest))
+    if not altered:
+        demand_ours(manifest or {}, said)
+    return replace(found, altered=altered)
 
 
 def _object(raw: bytes) -> dict[str, Any]:
@@ -86,7 +102,7 @@ def _manifest(raw: bytes) -> dict[str, Any] | None:
 
 def _refuse_later(said: Mapping[str, Any]) -> None:
     version = said.get("format")
-    if isinstance(version, int) and version > FORMAT:
+    if type(version) is int and version > FORMAT:
         raise BadMessage(
             f"Beviset er laget av en nyere utgave av programmet (format {version}; denne kan {FORMAT}).",
             place=FACTS,
@@ -124,7 +140,7 @@ def _of_signature(found: Verified, manifest: Mapping[str, Any]) -> Iterator[Text
 
 
 def not_trusted(found: Verified, roots: Path) -> tuple[Text, ...]:
-    """Why the signer's certificate does not lead to one of these roots; empty when it does. Asks nobody.
+    """Why the signer is not to be trusted by these roots as the one whose proof it is; empty when it is. Asks nobody.
 
     BadSettings when the file of roots cannot be read. Whether the certificate was revoked cannot be known offline.
     """
@@ -137,19 +153,43 @@ def not_trusted(found: Verified, roots: Path) -> tuple[Text, ...]:
         check_trust(found.signature.signer, found.signature.others, trust, found.made_at)
     except BadCertificate as error:
         return (Text(f"Underskriverens sertifikat er ikke til å stole på. {error}", f"Not to be trusted: {error}"),)
-    return ()
+    other = another_organisation(found)
+    return (other,) if other else ()
+
+
+def another_organisation(found: Verified) -> Text | None:
+    """That the certificate bears another organisation number than the proof's own; None when it bears none, or that."""
+    if found.signature is None or not found.said:
+        return None
+    own = str(found.said["whose"]["organisation_number"])
+    signer = _NUMBER.fullmatch(_number_of(found.signature.signer))
+    if signer is None or signer[1] == own:
+        return None
+    return Text(
+        f"Beviset er for organisasjonsnummer {own}, men er underskrevet med sertifikatet til {found.signer}.",
+        f"The proof is of organisation number {own}, but signed with the certificate of {found.signer}.",
+    )
+
+
+#: As an enterprise certificate bears it: alone (SEID 1) or with the register's name (SEID 2, ETSI EN 319 412-1 5.1.4).
+_NUMBER = re.compile(r"(?:NTRNO-)?([0-9]{9})")
 
 
 def name_of(certificate: x509.Certificate) -> str:
     """Who a certificate says it belongs to: name, and organisation number where it has one."""
 
-    def first(oid: x509.ObjectIdentifier) -> str:
-        found = certificate.subject.get_attributes_for_oid(oid)
-        return str(found[0].value) if found else ""
-
-    name = first(NameOID.ORGANIZATION_NAME) or first(NameOID.COMMON_NAME)
-    number = first(NameOID.ORGANIZATION_IDENTIFIER) or first(NameOID.SERIAL_NUMBER)
+    name = _first(certificate, NameOID.ORGANIZATION_NAME) or _first(certificate, NameOID.COMMON_NAME)
+    number = _number_of(certificate)
     return f"{name} ({number})" if number else name
+
+
+def _number_of(certificate: x509.Certificate) -> str:
+    return _first(certificate, NameOID.ORGANIZATION_IDENTIFIER) or _first(certificate, NameOID.SERIAL_NUMBER)
+
+
+def _first(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
+    found = certificate.subject.get_attributes_for_oid(oid)
+    return str(found[0].value) if found else ""
 
 
 def _of_parts(parts: Mapping[str, bytes], manifest: Mapping[str, Any] | None) -> list[Text]:
@@ -170,8 +210,9 @@ def _of_parts(parts: Mapping[str, bytes], manifest: Mapping[str, Any] | None) ->
 
 
 def _changed(name: str, content: bytes, fields: Mapping[str, str]) -> Text:
-    where = altered_fields(content, fields) if name == FACTS else []
+    where = altered_values(content, fields) if name == FACTS else []
     if not where:
         return Text(f"{name} er endret.", f"{name} was altered.")
-    named = ", ".join(where[:_NAMED]) + (f" (+{len(where) - _NAMED})" if len(where) > _NAMED else "")
-    return Text(f"{name} er endret: {named}.", f"{name} was altered: {named}.")
+    more = f" (+{len(where) - _NAMED})" if len(where) > _NAMED else ""
+    nb, en = (", ".join(getattr(each, tongue) for each in where[:_NAMED]) for tongue in ("nb", "en"))
+    return Text(f"{name} er endret: {nb}{more}.", f"{name} was altered: {en}{more}.")

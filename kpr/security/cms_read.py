@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, utils
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -83,7 +84,7 @@ def verify_detached(signature: bytes, content: bytes) -> SignedApart:
         signed = cms.ContentInfo.load(signature, strict=True)["content"]
         sums = _Sums(signed["digest_algorithms"].dump(), accept_sha1=False)
         sums.update(content)
-        signer = _check_signer(signed, sums, None)
+        signer = _check_signer(signed, sums, None, accept_ec=True)
         [info] = signed["signer_infos"]
         times = [item["values"][0].native for item in info["signed_attrs"] if item["type"].native == "signing_time"]
         others = tuple(x509.load_der_x509_certificate(each.chosen.dump()) for each in signed["certificates"])
@@ -194,7 +195,9 @@ class _Sums:
         return self.known[name](), self._running[name].finalize()
 
 
-def _check_signer(signed: cms.SignedData, sums: _Sums, expected: x509.Certificate | None) -> x509.Certificate:
+def _check_signer(
+    signed: cms.SignedData, sums: _Sums, expected: x509.Certificate | None, *, accept_ec: bool = False
+) -> x509.Certificate:
     [info] = signed["signer_infos"]
     certificate = _signer_certificate(signed, info)
     if expected is not None and certificate.public_bytes(Encoding.DER) != expected.public_bytes(Encoding.DER):
@@ -204,7 +207,7 @@ def _check_signer(signed: cms.SignedData, sums: _Sums, expected: x509.Certificat
         )
     algorithm, digest = sums.of(info["digest_algorithm"]["algorithm"].native)
     try:
-        _verify(certificate, info, algorithm, digest)
+        _verify(certificate, info, algorithm, digest, accept_ec=accept_ec)
     except InvalidSignature:
         raise BadSignature(
             "The signature does not hold: the message was changed.", remedy="Ask for it again."
@@ -224,11 +227,14 @@ def _signer_certificate(signed: cms.SignedData, info: cms.SignerInfo) -> x509.Ce
 
 
 def _verify(
-    certificate: x509.Certificate, info: cms.SignerInfo, algorithm: hashes.HashAlgorithm, digest: bytes
+    certificate: x509.Certificate,
+    info: cms.SignerInfo,
+    algorithm: hashes.HashAlgorithm,
+    digest: bytes,
+    *,
+    accept_ec: bool,
 ) -> None:
-    key = certificate.public_key()
-    if not isinstance(key, RSAPublicKey):
-        raise InvalidSignature
+    """InvalidSignature when it does not hold. Messages are signed with RSA alone (AMQP specification s. 3)."""
     attributes = info["signed_attrs"]
     if len(attributes):
         values = {item["type"].native: item["values"][0].native for item in attributes}
@@ -237,4 +243,10 @@ def _verify(
         hasher = hashes.Hash(algorithm)
         hasher.update(attributes.untag().dump())
         digest = hasher.finalize()
-    key.verify(info["signature"].native, digest, padding.PKCS1v15(), utils.Prehashed(algorithm))
+    key, signature, how = certificate.public_key(), info["signature"].native, utils.Prehashed(algorithm)
+    if isinstance(key, RSAPublicKey):
+        key.verify(signature, digest, padding.PKCS1v15(), how)
+    elif accept_ec and isinstance(key, EllipticCurvePublicKey):
+        key.verify(signature, digest, ECDSA(how))
+    else:
+        raise InvalidSignature

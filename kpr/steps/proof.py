@@ -1,19 +1,16 @@
-"""Make the proof of a submission from what the store knows, sign it and keep it; hold one against what is here now."""
+"""Make the proof of a submission from what the store knows, sign it and keep it."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from kpr import __version__
-from kpr.checks.finding import Text
-from kpr.errors import BadInput, KprError, Locked
+from kpr.errors import KprError, Locked
 from kpr.log import blot
 from kpr.mirror.compare import Compared
 from kpr.mirror.document import read_document
@@ -22,13 +19,12 @@ from kpr.proof import facts as f
 from kpr.proof.bundle import FACTS, PAGE
 from kpr.proof.page import proof_page
 from kpr.proof.signed import signed_bundle
-from kpr.proof.verify import Verified
-from kpr.steps.audit import head
+from kpr.steps.audit import log
 from kpr.steps.last_year import read_kept
 from kpr.steps.officer import version_of
 from kpr.steps.status import status
 from kpr.steps.workplace import Workplace
-from kpr.store import KeptKind, Message, Submission
+from kpr.store import Event, Kept, KeptKind, Message, SignOff, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ def make_proof(place: Workplace, *, by: str = "kpr", version: int | None = None)
     submission = version_of(place, version) if version is not None else place.store.latest()
     if submission is None or not place.store.messages(submission.id):
         raise Locked("Ingenting er sendt av denne versjonen, så det er ikke noe å bevise ennå.")
-    told = _facts(place, submission)
+    told = gather(place, submission, log(place))
     parts = {FACTS: f.facts_json(told), PAGE: proof_page(told)}
     content = signed_bundle(parts, place.signing_identity)
     note = f"versjon {submission.version}"
@@ -53,8 +49,10 @@ def make_proof(place: Workplace, *, by: str = "kpr", version: int | None = None)
     return Proof(f"bevis-{place.label}-{submission.version}.zip", content, kept.sha256)
 
 
-def _facts(place: Workplace, submission: Submission) -> f.ProofFacts:
+def gather(place: Workplace, submission: Submission, events: Sequence[Event]) -> f.ProofFacts:
+    """All that a proof says of a version; ``events`` is the log up to the head that it shall name, of the whole year."""
     settings, signed = place.settings, place.judgements.signed_off(submission.id)
+    view = _signed_view(place, signed) if signed else place.kept.newest(KeptKind.VIEW, submission.id)
     return f.ProofFacts(
         format=f.FORMAT,
         made_at=_at(place.clock()),
@@ -77,10 +75,10 @@ def _facts(place: Workplace, submission: Submission) -> f.ProofFacts:
         messages=tuple(_message(place, message) for message in place.store.messages(submission.id)),
         answers=tuple(_answers(place, submission)),
         reasons=tuple(_reasons(place, submission)),
-        view=tuple(_view(place, submission)),
-        signed=f.SignatureFact(blot(signed.who), _at(signed.at), blot(signed.why)) if signed else None,
-        event_head=head(place),
-        events=tuple(_events(place, submission)),
+        view=(view_rows(place, view) or ()) if view else (),
+        signed=signature_fact(signed) if signed else None,
+        event_head=events[-1].chain if events else "",
+        events=tuple(_events(events, submission)),
     )
 
 
@@ -89,20 +87,14 @@ def _at(moment: datetime | None) -> str:
 
 
 def _standing(place: Workplace, submission: Submission) -> f.Standing:
-    now = status(place)
-    newest = now.version == submission.version
-    answers = now.verdict
-    return f.Standing(
-        submission.state.value,
-        submission.ident_leg.value,
-        answers.delivered if newest else all(_arrived(place, m) for m in place.store.messages(submission.id)),
-        answers.accepted if newest else False,
-        answers.right if newest else False,
-    )
+    answers = status(place, submission).verdict
+    state, ident_leg = submission.state.value, submission.ident_leg.value
+    return f.Standing(state, ident_leg, answers.delivered, answers.accepted, answers.right)
 
 
-def _arrived(place: Workplace, message: Message) -> bool:
-    return any(each.state == "DELIVERED" for each in place.attempts.of_message(message.id))
+def signature_fact(signed: SignOff) -> f.SignatureFact:
+    """Who signed, as a proof says it."""
+    return f.SignatureFact(blot(signed.who), _at(signed.at), blot(signed.why))
 
 
 def _rules(place: Workplace) -> Iterator[tuple[str, str]]:
@@ -166,11 +158,15 @@ def _shown(count: int) -> int | None:
     return None if 0 < count < SMALL else count
 
 
-def _view(place: Workplace, submission: Submission) -> Iterator[f.ViewFact]:
-    kept = place.kept.newest(KeptKind.VIEW, submission.id)
-    raw = read_kept(place, kept) if kept else None
-    for line in read_document(raw).compared if raw else ():
-        yield _row(line)
+def _signed_view(place: Workplace, signed: SignOff) -> Kept | None:
+    """What was signed, whatever was kept since; None when it has been purged."""
+    return next((kept for kept in place.kept.every(KeptKind.VIEW) if kept.id == signed.kept_id), None)
+
+
+def view_rows(place: Workplace, kept: Kept) -> tuple[f.ViewFact, ...] | None:
+    """The rows of a kept view; None when it cannot be read."""
+    raw = read_kept(place, kept)
+    return tuple(map(_row, read_document(raw).compared)) if raw else None
 
 
 def _row(line: Compared) -> f.ViewFact:
@@ -188,8 +184,8 @@ def _row(line: Compared) -> f.ViewFact:
     )
 
 
-def _events(place: Workplace, submission: Submission) -> Iterator[f.EventFact]:
-    for each in place.store.events():
+def _events(events: Sequence[Event], submission: Submission) -> Iterator[f.EventFact]:
+    for each in events:
         if each.submission_id in (None, submission.id):
             yield f.EventFact(
                 _at(each.at),
@@ -202,45 +198,3 @@ def _events(place: Workplace, submission: Submission) -> Iterator[f.EventFact]:
                 blot(each.why),
                 each.chain,
             )
-
-
-# -- against what is here now ------------------------------------------------------------------------------------------
-
-
-def compare_with_store(place: Workplace, proof: Verified) -> tuple[Text, ...]:
-    """Where a proof and this municipality's store say something else of the same version; BadInput for another's proof."""
-    whose = proof.said.get("whose", {})
-    if (whose.get("municipality"), whose.get("data_year")) != (
-        place.settings.municipality.number,
-        place.settings.data_year,
-    ):
-        raise BadInput(
-            "Beviset er for en annen kommune eller et annet år enn innstillingene.",
-            place="--settings",
-            remedy="Velg innstillingene til den kommunen, eller kontroller beviset uten dem.",
-        )
-    submission = version_of(place, int(whose.get("version") or 0))
-    now = json.loads(f.facts_json(_facts(place, submission)))
-    return tuple(
-        Text(f"{path}: beviset sier noe annet enn det som ligger her.", f"{path}: the proof differs from what is here.")
-        for path in _differences(proof.said, now)
-    )
-
-
-#: What never changes once a version was sent; the rest goes on.
-_SAME = ("extract_sha256", "approved_by", "approval_reason", "mended")
-_SAME_OF_MESSAGE = ("msg_id", "generated", "sha256", "size", "persons")
-
-
-def _differences(said: Any, now: dict[str, Any]) -> Iterator[str]:
-    for name in _SAME:
-        if said.get(name) != now[name]:
-            yield name
-    theirs = {each.get("kind"): each for each in said.get("messages", ())}
-    for message in now["messages"]:
-        for name in _SAME_OF_MESSAGE:
-            if theirs.get(message["kind"], {}).get(name) != message[name]:
-                yield f"messages.{message['kind']}.{name}"
-    chains = {event["chain"] for event in now["events"]}
-    if any(event.get("chain") not in chains for event in said.get("events", ())):
-        yield "events"
