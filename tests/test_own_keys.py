@@ -73,6 +73,8 @@ def test_passwords_from_files(tmp_path: Path) -> None:
     made.exchange()
     assert made.status().state == "ACCEPTED"
     (made.folder / "keys" / "signing.password").chmod(0o644)
+    made.persons += 1
+    made.extract()
     with pytest.raises(BadSettings, match=r"Others than its owner .*keys\.signing_password_file"):
         made.report(mended="rettet")
 
