@@ -116,7 +116,7 @@ def _schedule(schedule: Schedule, *, switched_on: bool) -> DeploymentScheduleCre
         if schedule.cron
         else RRuleSchedule(rrule=schedule.rrule, timezone=ZONE)
     )
-    active = switched_on if schedule.slug == SWITCHED else schedule.active
+    active = schedule.active and (switched_on or schedule.slug != SWITCHED)
     return DeploymentScheduleCreate(schedule=when, active=active, slug=schedule.slug)
 
 

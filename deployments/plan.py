@@ -32,6 +32,11 @@ class Schedule:
     rrule: str = ""
     active: bool = True
 
+    @property
+    def begins_active(self) -> bool:
+        """Whether it is on where nobody has said anything yet; the switched one waits for the running system."""
+        return self.active and self.slug != SWITCHED
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -48,12 +53,18 @@ class Planned:
 
 
 def plan(year: Year, now: datetime, *, purge_days_after: int = 30, allow_over: bool = False) -> tuple[Planned, ...]:
-    """All deployments for a data year. BadSettings when its season is over, unless that is allowed: then nothing is active."""
-    over = now > end_of_day(season(year).last)
+    """All deployments for a data year. BadSettings when its season is over, unless that is allowed.
+
+    Then nothing of the season is active any more, and what comes after it (``_AFTER``) until its own year ends.
+    """
     if not allow_over:
         demand_not_over(year, now)
     made = _schedules(year, purge_days_after)
-    return tuple(_planned(row, year, made, active=not over) for row in _rows())
+    purging = _after(year, purge_days_after, to_year_end=True)
+    active = {slug for each in made.values() for slug in (schedule.slug for schedule in each)}
+    if now > end_of_day(season(year).last):
+        active = set(_AFTER) if now <= end_of_day(purging.last) else set()
+    return tuple(_planned(row, year, made, active) for row in _rows())
 
 
 @cache
@@ -61,7 +72,7 @@ def _rows() -> list[dict[str, Any]]:
     return list(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
 
 
-def _planned(row: dict[str, Any], year: Year, made: dict[str, list[Schedule]], *, active: bool) -> Planned:
+def _planned(row: dict[str, Any], year: Year, made: dict[str, list[Schedule]], active: set[str]) -> Planned:
     schedules = [schedule for name in row["when"] for schedule in made[name]]
     return Planned(
         row["name"],
@@ -70,7 +81,7 @@ def _planned(row: dict[str, Any], year: Year, made: dict[str, list[Schedule]], *
         row["one"],
         ("kpr", str(year.data_year)),
         {"data_year": year.data_year},
-        tuple(each if active else _inactive(each) for each in schedules),
+        tuple(each if each.slug in active else _inactive(each) for each in schedules),
     )
 
 
@@ -80,7 +91,9 @@ def _inactive(schedule: Schedule) -> Schedule:
 
 def _schedules(year: Year, purge_days_after: int) -> dict[str, list[Schedule]]:
     days = season(year)
-    purge_day = days.last + timedelta(days=purge_days_after + 1)
+    aftermath = _after(year, purge_days_after)
+    collecting = Days(days.first, aftermath.last)
+    purging = Days(aftermath.last, _after(year, purge_days_after, to_year_end=True).last)
     office = f"FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR;BYHOUR=8,12,15;{_ON_THE_HOUR}"
     hourly = f"FREQ=DAILY;BYHOUR={','.join(map(str, range(7, 21)))};BYMINUTE=30;BYSECOND=0"
     return {
@@ -90,10 +103,23 @@ def _schedules(year: Year, purge_days_after: int) -> dict[str, list[Schedule]]:
         "dense": [
             Schedule(f"dense-{name}", rrule=_rule(near, time(7, 30), hourly)) for name, near in dense_days(year).items()
         ],
-        "often": [Schedule(SWITCHED, cron="*/5 6-22 * * *", active=False)],
-        "seldom": [Schedule("seldom", cron="15 5 * * *")],
-        "afterwards": [Schedule("afterwards", rrule=_rule(Days(purge_day, purge_day), time(10), "FREQ=DAILY;COUNT=1"))],
+        "often": [Schedule(SWITCHED, cron="*/5 6-22 * * *")],
+        "seldom": [Schedule("seldom", rrule=_rule(collecting, time(5, 15), "FREQ=DAILY"))],
+        "aftermath": [Schedule("aftermath", rrule=_rule(aftermath, time(8), office))],
+        "board-aftermath": [Schedule("board-aftermath", rrule=_rule(aftermath, time(7, 30), "FREQ=DAILY"))],
+        "afterwards": [Schedule("afterwards", rrule=_rule(purging, time(10), "FREQ=WEEKLY"))],
     }
+
+
+#: What goes on after the last date: the last alarms fall due then, late answers come, and in the end comes the purge.
+_AFTER = (SWITCHED, "seldom", "aftermath", "board-aftermath", "afterwards")
+
+
+def _after(year: Year, purge_days_after: int, *, to_year_end: bool = False) -> Days:
+    """From the day after the last date to the day of the purge, or to the end of that year: some still wait for answers."""
+    last = season(year).last
+    purge_day = last + timedelta(days=purge_days_after + 1)
+    return Days(last + timedelta(days=1), date(purge_day.year, 12, 31) if to_year_end else purge_day)
 
 
 _ON_THE_HOUR = "BYMINUTE=0;BYSECOND=0"
@@ -102,8 +128,7 @@ _ON_THE_HOUR = "BYMINUTE=0;BYSECOND=0"
 def _rule(days: Days, at: time, rule: str) -> str:
     """An RRULE from the first day to the last. UNTIL is in UTC, as RFC 5545 s. 3.3.10 wants it beside a time zone."""
     begins = datetime.combine(days.first, at)
-    ends = "" if "COUNT" in rule else f";UNTIL={_utc(days.last)}"
-    return f"DTSTART;TZID={ZONE}:{begins:%Y%m%dT%H%M%S}\nRRULE:{rule}{ends}"
+    return f"DTSTART;TZID={ZONE}:{begins:%Y%m%dT%H%M%S}\nRRULE:{rule};UNTIL={_utc(days.last)}"
 
 
 def _utc(day: date) -> str:

@@ -33,7 +33,7 @@ class Where:
 def schedule_values(schedule: Schedule) -> Values:
     """A schedule as Prefect has it."""
     kind = {"cron": schedule.cron} if schedule.cron else {"rrule": schedule.rrule}
-    return {**kind, "timezone": ZONE, "active": schedule.active, "slug": schedule.slug}
+    return {**kind, "timezone": ZONE, "active": schedule.begins_active, "slug": schedule.slug}
 
 
 def planned_values(planned: Planned, where: Where) -> Values:

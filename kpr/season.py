@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from kpr.calendar import end_of_day, warn_on
 from kpr.errors import BadSettings
-from kpr.years import Year
+from kpr.years import Milestone, Year
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +24,48 @@ class Days:
 def season(year: Year) -> Days:
     """From the opening (or 1 January after the data year) to the absolute last date, or the last deadline there is.
 
-    BadSettings when no deadline is known for the data year.
+    BadSettings when no deadline is known for the data year, or one cannot be meant.
     """
-    deadlines = [milestone.date for milestone in year.milestones if milestone.is_deadline]
+    deadlines = _deadlines(year)
     if not deadlines:
         raise BadSettings(
             f"Fristene for rapporteringsåret {year.data_year} er ikke kjent.",
             place="milestones",
             remedy="Spør registeret, og skriv dem i en year_file (docs/years.md).",
         )
+    first = _first(year)
+    for milestone in deadlines:
+        _demand_within(milestone, max(first, date(year.data_year + 1, 1, 1)), year.milestone("absolute_last"))
+    return Days(first, max(milestone.date for milestone in deadlines))
+
+
+def _deadlines(year: Year) -> list[Milestone]:
+    return [milestone for milestone in year.milestones if milestone.is_deadline]
+
+
+def _first(year: Year) -> date:
     opens = year.milestone("opens")
-    first = opens.date if opens else date(year.data_year + 1, 1, 1)
-    return Days(first, max(deadlines))
+    return opens.date if opens else date(year.data_year + 1, 1, 1)
+
+
+def _demand_within(milestone: Milestone, earliest: date, absolute: Milestone | None) -> None:
+    """A typing error in a date would leave a season without a watch, so it is refused."""
+    if milestone.date < earliest:
+        fault = f"er før rapporteringen åpner ({earliest:%d.%m.%Y})"
+    elif absolute and absolute.date < milestone.date:
+        fault = f"er etter absolute_last ({absolute.date:%d.%m.%Y})"
+    else:
+        return
+    raise BadSettings(
+        f"Fristen {milestone.id}, {milestone.date:%d.%m.%Y}, {fault}.",
+        place=f"milestones: {milestone.id}",
+        remedy="Rett datoen, eller den den måles mot, i year_file (docs/years.md).",
+    )
+
+
+def passed(year: Year, now: datetime) -> list[Milestone]:
+    """The deadlines that lie in the past, the earliest first."""
+    return sorted((m for m in _deadlines(year) if now > end_of_day(m.date)), key=lambda m: m.date)
 
 
 def dense_days(year: Year) -> dict[str, Days]:
@@ -52,5 +82,5 @@ def demand_not_over(year: Year, now: datetime) -> None:
         raise BadSettings(
             f"Sesongen for {year.data_year} er over: {last.id} var {last.date:%d.%m.%Y}.",
             place="milestones",
-            remedy="Velg et annet år med --year, eller lag planen uten aktive tider med --over.",
+            remedy="Velg et annet år med --year, eller lag planen med --over: bare det som hører etterpå til, er aktivt.",
         )

@@ -18,11 +18,11 @@ from deployments.plan import ZONE, Planned, Schedule, plan
 from deployments.shown import Where, differences, planned_values
 from deployments.write import ANYWHERE, prefect_yaml
 from kpr.alarms.settings import Tell
-from kpr.calendar import OSLO, is_working_day
+from kpr.calendar import OSLO, end_of_day, is_working_day
 from kpr.errors import BadInput, BadSettings
 from kpr.fleet.installation import Installation
-from kpr.season import dense_days, season
-from kpr.years import Mark, Milestone, Year, load_year
+from kpr.season import dense_days, passed, season
+from kpr.years import Mark, Milestone, Year, known_years, load_year
 
 ROOT = Path(__file__).parents[1]
 BEFORE = datetime(2018, 1, 1, tzinfo=UTC)
@@ -50,8 +50,9 @@ def times(schedule: Schedule, begin: datetime, count: int = 2000) -> list[dateti
 
 
 def in_season(planned: tuple[Planned, ...]) -> list[Schedule]:
-    """The schedules that have an end."""
-    return [each for one in planned for each in one.schedules if each.rrule and each.slug != "afterwards"]
+    """The schedules that end with the season."""
+    after = ("afterwards", "aftermath", "board-aftermath", "seldom")
+    return [each for one in planned for each in one.schedules if each.rrule and each.slug not in after]
 
 
 def test_every_time_lies_in_the_season() -> None:
@@ -118,9 +119,51 @@ def test_every_working_day_of_the_season_is_watched() -> None:
 
 
 def test_purging_comes_after_the_last_date_and_its_days() -> None:
-    """Thirty days after 26 March have passed on 26 April: then, once."""
+    """Thirty days after 26 March have passed on 26 April: then, and weekly to the end of the year for who still waits."""
     purge = next(one for one in plan(load_year(2020), BEFORE) if one.name == "purge")
-    assert [moment.date() for moment in times(purge.schedules[0], BEFORE)] == [date(2021, 4, 26)]
+    days = [moment.date() for moment in times(purge.schedules[0], BEFORE)]
+    assert days[:2] == [date(2021, 4, 26), date(2021, 5, 3)]
+    assert days[-1] == date(2021, 12, 27)
+
+
+def test_every_alarm_that_can_fall_due_has_a_look_after_it() -> None:
+    """A deadline that has passed, and a receipt that is overdue for what was sent in its last minute, are looked at."""
+    year = load_year(2020)
+    watch = next(one for one in plan(year, BEFORE) if one.name == "watch")
+    looks = [moment for schedule in watch.schedules for moment in times(schedule, BEFORE)]
+    for milestone in (m for m in year.milestones if m.is_deadline):
+        for wait in (timedelta(), timedelta(hours=year.ack_hours.value)):
+            due = end_of_day(milestone.date) + wait
+            assert any(due < look < due + timedelta(days=4) for look in looks), (milestone.id, wait)
+
+
+def test_after_the_last_date_one_looks_until_the_purge() -> None:
+    """Watch and board go on from the day after the last date through the day of the purge."""
+    planned = {one.name: one for one in plan(load_year(2020), BEFORE)}
+    for name, slug, first in (("watch", "aftermath", 29), ("fleet", "board-aftermath", 27)):
+        looks = times(next(each for each in planned[name].schedules if each.slug == slug), BEFORE)
+        assert (looks[0].date(), looks[-1].date()) == (date(2021, 3, first), date(2021, 4, 26))
+
+
+def test_collecting_ends_with_the_purge() -> None:
+    """What is collected once a day begins with the season, and has nothing to fetch after the purge."""
+    collect = next(one for one in plan(load_year(2020), BEFORE) if one.name == "collect")
+    rare = times(next(each for each in collect.schedules if each.slug == "seldom"), BEFORE)
+    assert (rare[0].date(), rare[-1].date()) == (date(2021, 1, 2), date(2021, 4, 26))
+    assert {(moment.hour, moment.minute) for moment in rare} == {(5, 15)}
+
+
+def test_what_comes_after_the_season_outlives_a_new_deploy() -> None:
+    """An upgrade in April switches the watch, the collecting and the purge of that year not off."""
+    planned = plan(load_year(2020), datetime(2021, 4, 1, tzinfo=UTC), allow_over=True)
+    active = {(one.name, each.slug) for one in planned for each in one.schedules if each.active}
+    assert active == {
+        ("watch", "aftermath"),
+        ("fleet", "board-aftermath"),
+        ("collect", "often"),
+        ("collect", "seldom"),
+        ("purge", "afterwards"),
+    }
 
 
 def test_a_season_that_is_over_is_refused_with_the_date() -> None:
@@ -140,6 +183,38 @@ def test_a_year_without_dates_must_be_asked_for() -> None:
     """Nothing is guessed: the register must be asked."""
     with pytest.raises(BadSettings, match="ikke kjent"):
         plan(year_with(preliminary_publication=date(2021, 3, 15)), BEFORE)
+
+
+@pytest.mark.parametrize(
+    ("dates", "name"),
+    [
+        ({"ordinary": date(2020, 1, 15), "absolute_last": date(2021, 3, 26)}, "ordinary"),
+        ({"opens": date(2021, 4, 2), "absolute_last": date(2021, 3, 26)}, "absolute_last"),
+        ({"opens": date(2020, 1, 2), "ordinary": date(2020, 12, 31)}, "ordinary"),
+        ({"ordinary": date(2021, 4, 15), "absolute_last": date(2021, 3, 26)}, "ordinary"),
+    ],
+)
+def test_a_date_that_cannot_be_meant_is_refused(dates: dict[str, date], name: str) -> None:
+    """A deadline before the opening or the data year's end, or after the absolute last date, is told by its name."""
+    with pytest.raises(BadSettings, match=f"Fristen {name}") as told:
+        season(year_with(**dates))
+    assert told.value.place == f"milestones: {name}"
+    assert "year_file" in told.value.remedy
+
+
+@pytest.mark.parametrize("data_year", known_years())
+def test_the_dates_of_every_known_year_can_be_meant(data_year: int) -> None:
+    """What comes with the package passes its own check, or says that no date is known."""
+    try:
+        season(load_year(data_year))
+    except BadSettings as error:
+        assert "ikke kjent" in str(error)  # noqa: PT017  (a year may be without dates)
+
+
+def test_the_deadlines_that_have_passed_are_known() -> None:
+    """On 1 March two of three lie behind."""
+    found = passed(load_year(2020), datetime(2021, 3, 1, tzinfo=UTC))
+    assert [milestone.id for milestone in found] == ["ordinary", "corrections_preliminary"]
 
 
 def test_a_year_that_does_not_say_when_it_opens_begins_in_january() -> None:

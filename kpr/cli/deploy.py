@@ -35,7 +35,9 @@ def deploy(
         bool, typer.Option("--check", help="Bare se: kontroller planen og vis forskjellen. 9: noe er annerledes.")
     ] = False,
     write: Annotated[Path | None, typer.Option(help="Skriv planen som prefect.yaml, og gjør ingenting mer.")] = None,
-    over: Annotated[bool, typer.Option("--over", help="Også for en sesong som er over: uten aktive tider.")] = False,
+    over: Annotated[
+        bool, typer.Option("--over", help="Også for en sesong som er over: bare det som hører etterpå til, er aktivt.")
+    ] = False,
 ) -> None:
     """Legg årets plan inn i Prefect: flyter, tider mot fristene og vakt over tapte løp. Kan kjøres når som helst."""
     loaded = load_installation(installation or find_installation())
