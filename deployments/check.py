@@ -25,9 +25,14 @@ def flow_of(planned: Planned) -> Any:
         ) from None
 
 
-def faults(planned: tuple[Planned, ...], installation: Installation) -> list[str]:
-    """Every fault in a sentence; empty when all can be carried out."""
-    found = [*installation.broken, *(fault for each in planned for fault in _of_entry(each))]
+def faults(planned: tuple[Planned, ...]) -> list[str]:
+    """Every fault of the plan itself in a sentence; empty when all can be carried out."""
+    return [fault for each in planned for fault in _of_entry(each)]
+
+
+def broken_places(installation: Installation) -> list[str]:
+    """The municipalities whose settings cannot be read, a sentence each: they keep nobody else from the plan."""
+    found = list(installation.broken)
     for entry in installation:
         for file in filter(None, (entry.settings_file, entry.rehearsal)):
             try:

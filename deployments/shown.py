@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deployments.check import flow_of
+from deployments.form import fields, form_schema
 from deployments.plan import SWITCHED, ZONE, Planned, Schedule
 
 Values = dict[str, Any]
@@ -37,7 +39,8 @@ def schedule_values(schedule: Schedule) -> Values:
 
 
 def planned_values(planned: Planned, where: Where) -> Values:
-    """Everything that must be as planned."""
+    """Everything that must be as planned; where no times are planned, those that people have set are theirs."""
+    schedules = _by_slug(schedule_values(schedule) for schedule in planned.schedules)
     return {
         "name": planned.name,
         "entrypoint": planned.entrypoint,
@@ -46,7 +49,11 @@ def planned_values(planned: Planned, where: Where) -> Values:
         "tags": sorted(planned.tags),
         "parameters": planned.parameters,
         "one_at_a_time": planned.one_at_a_time,
-        "schedules": _by_slug(schedule_values(schedule) for schedule in planned.schedules),
+        "when_one_runs": "CANCEL_NEW" if planned.one_at_a_time else None,
+        "paused": False,
+        "checks_the_form": True,
+        "form": fields(form_schema(flow_of(planned))),
+        **({"schedules": schedules} if schedules else {}),
         "pool": where.pool,
         "job_variables": where.job_variables,
         "pull_steps": where.pull_steps,
@@ -74,6 +81,10 @@ def server_values(found: Any) -> Values:
         "tags": sorted(found.tags),
         "parameters": found.parameters,
         "one_at_a_time": _limit(found) == 1,
+        "when_one_runs": _strategy(found),
+        "paused": found.paused,
+        "checks_the_form": found.enforce_parameter_schema,
+        "form": fields(found.parameter_openapi_schema),
         "schedules": _by_slug(_server_schedule(each) for each in found.schedules),
         "pool": found.work_pool_name,
         "job_variables": found.job_variables,
@@ -85,9 +96,16 @@ def _limit(found: Any) -> int | None:
     return found.global_concurrency_limit.limit if found.global_concurrency_limit else None
 
 
+def _strategy(found: Any) -> str | None:
+    """What is done with a second run; said only where there is a limit."""
+    if not found.global_concurrency_limit or not found.concurrency_options:
+        return None
+    return str(found.concurrency_options.collision_strategy.value)
+
+
 def _server_schedule(each: Any) -> Values:
     said = each.schedule
-    kind = {"cron": said.cron} if getattr(said, "cron", None) else {"rrule": said.rrule}
+    kind = {name: getattr(said, name) for name in ("cron", "rrule", "interval") if getattr(said, name, None)}
     return {**kind, "timezone": said.timezone, "active": each.active, "slug": each.slug}
 
 
@@ -102,7 +120,9 @@ def differences(wanted: Mapping[str, Values], found: Mapping[str, Values]) -> li
 
 def _fields(name: str, wanted: Values, found: Values) -> list[str]:
     return [
-        f"{name}.{key}: er {found.get(key)!r}, skal være {value!r}"
+        f"{name}.{key}: er et annet enn flytens, legg inn planen igjen"
+        if key == "form"  # the whole schema would fill the screen
+        else f"{name}.{key}: er {found.get(key)!r}, skal være {value!r}"
         for key, value in wanted.items()
         if found.get(key) != value
     ]

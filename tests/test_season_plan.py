@@ -17,10 +17,8 @@ from deployments.check import faults, flow_of
 from deployments.plan import ZONE, Planned, Schedule, plan
 from deployments.shown import Where, differences, planned_values
 from deployments.write import ANYWHERE, prefect_yaml
-from kpr.alarms.settings import Tell
 from kpr.calendar import OSLO, end_of_day, is_working_day
 from kpr.errors import BadInput, BadSettings
-from kpr.fleet.installation import Installation
 from kpr.season import dense_days, passed, season
 from kpr.years import Mark, Milestone, Year, known_years, load_year
 
@@ -225,8 +223,7 @@ def test_a_year_that_does_not_say_when_it_opens_begins_in_january() -> None:
 def test_every_entry_names_a_flow_that_takes_its_parameters() -> None:
     """The repository's plan has no fault, and every flow file is in it."""
     planned = plan(load_year(2020), BEFORE)
-    nobody = Installation(Path("kpr-fleet.yaml"), "kpr", (), Tell())
-    assert faults(planned, nobody) == []
+    assert faults(planned) == []
     files = {path.name for path in (ROOT / "flows").glob("*.py")} - {"__init__.py"}
     assert files == {Path(one.entrypoint.split(":")[0]).name for one in planned}
 
@@ -242,7 +239,7 @@ def test_an_entry_that_names_no_flow_is_a_fault(entrypoint: str) -> None:
 def test_a_parameter_that_the_flow_does_not_know_is_a_fault() -> None:
     """The check names the deployment and the field."""
     wrong = Planned("watch", "flows/watch.py:watch", "", True, (), {"kommune": "1103"})
-    assert faults((wrong,), Installation(Path("x"), "kpr", (), Tell())) == ["watch: ukjent felt kommune"]
+    assert faults((wrong,)) == ["watch: ukjent felt kommune"]
 
 
 def test_the_file_in_the_repository_is_the_plan() -> None:
@@ -262,3 +259,22 @@ def test_a_difference_is_named_by_deployment_and_field() -> None:
     said = differences(wanted, found)
     assert said == sorted(["purge: mangler", "old: skal ikke være der", "watch.version: er '0.0.9', skal være '0.1.0'"])
     assert "active" not in wanted["collect"]["schedules"]["often"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("paused", True), ("checks_the_form", False), ("form", {}), ("when_one_runs", "ENQUEUE")],
+)
+def test_what_keeps_a_deployment_from_its_work_is_a_difference(field: str, value: Any) -> None:
+    """A pause, an unchecked form, another form, and a second run that waits are each told by name."""
+    wanted = {one.name: planned_values(one, Where("kpr", "i", "h")) for one in plan(load_year(2020), BEFORE)}
+    found = wanted | {"watch": wanted["watch"] | {field: value}}
+    (said,) = differences(wanted, found)
+    assert said.startswith(f"watch.{field}: er ")
+
+
+def test_a_day_that_a_person_planned_is_no_difference() -> None:
+    """Where the plan has no times, those on the server are people's own."""
+    wanted = {one.name: planned_values(one, Where("kpr", "i", "h")) for one in plan(load_year(2020), BEFORE)}
+    hers = {"schedules": {"hers": {"cron": "0 9 11 1 *"}}}
+    assert differences(wanted, wanted | {"report": wanted["report"] | hers}) == []

@@ -7,6 +7,7 @@ database is busy, full or away, 9 ``kpr deploy --check`` found a difference, 10 
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -71,6 +72,9 @@ def _every_command(
     version: Annotated[bool, typer.Option("--version", help="Vis versjon og avslutt.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Logg som JSON-linjer.")] = False,
 ) -> None:
+    # Before anything imports Prefect: it reads these once, and its first setting is to tell its maker what it does.
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
     configure_logs(as_json=log_json)
     if version:
         typer.echo(__version__)

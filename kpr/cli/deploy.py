@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from kpr.cli.output import out
-from kpr.errors import BadSettings, TransportError
+from kpr.errors import BadInput, BadSettings, TransportError
 from kpr.fleet.installation import Installation, find_installation, load_installation
 from kpr.fleet.look import clock_of
+from kpr.season import passed
 from kpr.settings import load_settings
 from kpr.years import Year, load_year
 
-#: What ``--check`` ends with when the server has something else than the plan.
+#: What it ends with when the server has something else than the plan, or a municipality's settings cannot be read.
 DIFFERENT = 9
 
 
@@ -43,13 +45,13 @@ def deploy(
     loaded = load_installation(installation or find_installation())
     data_year = year or max(entry.data_year for entry in loaded)
     chosen, now = _year(loaded, data_year)
-    from deployments.check import faults
+    from deployments.check import broken_places, faults
     from deployments.plan import plan
     from deployments.shown import Where
 
     planned = plan(chosen, now, purge_days_after=_purge_days(loaded, data_year), allow_over=over)
     where = Where(pool, str(loaded.file.resolve()), str((home or _flows_folder()).resolve()))
-    if wrong := faults(planned, loaded):
+    if wrong := faults(planned):
         raise BadSettings("; ".join(wrong), place=loaded.file.name, remedy="Rett dem, og kjør på nytt.")
     if write:
         from deployments.write import ANYWHERE, prefect_yaml
@@ -57,26 +59,11 @@ def deploy(
         write.write_text(prefect_yaml(planned, ANYWHERE), encoding="utf-8")
         out.print(f"Skrev {write}.")
         return
-    _apply_or_check(planned, where, [entry.her_id for entry in loaded], check=check)
-
-
-def _apply_or_check(planned: Any, where: Any, parties: list[str], *, check: bool) -> None:
-    import httpx
-    from prefect import get_client
-
-    from deployments.apply import apply, read_back
-    from deployments.shown import differences, planned_values
-
-    try:
-        with get_client(sync_client=True) as client:
-            if not check:
-                apply(client, planned, where, parties)
-            found = read_back(client)
-    except (httpx.TransportError, RuntimeError):
-        raise TransportError(
-            "Prefects tjener svarer ikke. Start den («prefect server start»), eller sett PREFECT_API_URL."
-        ) from None
-    lines = differences({each.name: planned_values(each, where) for each in planned}, found)
+    if not check:
+        for milestone in passed(chosen, now):
+            out.print(f"Passert: {milestone.id}, {milestone.date:%d.%m.%Y}.")
+    lines = _apply_or_check(planned, where, [entry.her_id for entry in loaded], check=check)
+    lines += broken_places(loaded)
     for line in lines:
         out.print(line, markup=False)
     if lines:
@@ -84,21 +71,65 @@ def _apply_or_check(planned: Any, where: Any, parties: list[str], *, check: bool
     out.print(f"{len(planned)} planer er som de skal være." if check else f"{len(planned)} planer er lagt inn.")
 
 
+def _apply_or_check(planned: Any, where: Any, parties: list[str], *, check: bool) -> list[str]:
+    """What differs afterwards."""
+    import httpx
+    from prefect import get_client
+
+    from deployments.apply import apply, read_back
+    from deployments.ground import needed
+    from deployments.shown import differences, planned_values
+
+    _demand_a_server()
+
+    try:
+        with get_client(sync_client=True) as client:
+            if not check:
+                for line in apply(client, planned, where, parties):
+                    out.print(line, markup=False)
+            found = read_back(client, where, parties)
+    except (httpx.TransportError, RuntimeError):
+        raise TransportError(
+            "Prefects tjener svarer ikke. Start den («prefect server start»), eller sett PREFECT_API_URL."
+        ) from None
+    wanted = {each.name: planned_values(each, where) for each in planned} | needed(where.pool, parties)
+    return differences(wanted, found)
+
+
+def _demand_a_server() -> None:
+    """Without an address Prefect would start a server for the moment, and the plan would be gone with it."""
+    from prefect.settings import get_current_settings
+
+    if not get_current_settings().api.url:
+        raise BadSettings(
+            "PREFECT_API_URL er ikke satt: kpr vet ikke hvilken Prefect-tjener planen skal inn i.",
+            place="PREFECT_API_URL",
+            remedy="Sett den, for eksempel til http://127.0.0.1:4200/api, og kjør på nytt.",
+        )
+
+
 def _year(loaded: Installation, data_year: int) -> tuple[Year, datetime]:
-    """The year as the first of its municipalities has it, and the time there."""
-    entry = next((entry for entry in loaded if entry.data_year == data_year), None)
-    if entry is None:
+    """The year as the first of its municipalities has it that can be read, and the time there."""
+    entries = [entry for entry in loaded if entry.data_year == data_year]
+    if not entries:
         raise BadSettings(
             f"Installasjonen har ingen kommune med rapporteringsår {data_year}.",
             place=loaded.file.name,
             remedy="Velg et av årene som står der.",
         )
-    return load_year(data_year, load_settings(entry.settings_file).year_file), clock_of(entry)()
+    for entry in entries[:-1]:
+        with suppress(BadInput):
+            return load_year(data_year, load_settings(entry.settings_file).year_file), clock_of(entry)()
+    return load_year(data_year, load_settings(entries[-1].settings_file).year_file), clock_of(entries[-1])()
 
 
 def _purge_days(loaded: Installation, data_year: int) -> int:
     files = [entry.settings_file for entry in loaded if entry.data_year == data_year]
-    return max(load_settings(file).purge_days_after for file in files)
+    days = []
+    for file in files:
+        with suppress(BadInput):
+            days.append(load_settings(file).purge_days_after)
+    return max(days)
 
 
 def _flows_folder() -> Path:

@@ -20,6 +20,7 @@ from typing import Any
 from kpr.calendar import OSLO
 from kpr.cli.output import out
 from kpr.clock import set_file_clock
+from kpr.demo.own_server import ended_by_signals
 from kpr.demo.prefect_processes import PrefectServer, PrefectWorker
 from kpr.errors import KprError
 from kpr.fleet.board import board, sentence
@@ -177,6 +178,7 @@ def run_prefect_demo(folder: Path, *, wait: bool) -> None:
     out.print("Lager tre kommuner og et register, og starter Prefect med én arbeider (et halvt minutt) …")
     fleet = load_installation(make_fleet(folder, NUMBERS, persons=40, plays=PLAYS))
     with (
+        ended_by_signals(),
         _pages(folder / "sider") as pages,
         PrefectServer(folder / "prefect") as server,
         PrefectWorker(server),

@@ -42,11 +42,22 @@ keep_rhythm(True)
 """
 SPOIL = """
 from prefect import get_client, flow
+from prefect.automations import Automation
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate, WorkPoolUpdate
+from prefect.client.schemas.schedules import CronSchedule
+from deployments.ground import LOST
 with get_client(sync_client=True) as client:
     found = client.read_deployment_by_name("watch/watch")
     client.delete_deployment(client.read_deployment_by_name("purge/purge").id)
     client.create_deployment(found.flow_id, "old", entrypoint="flows/watch.py:watch", tags=["kpr"])
     client.create_deployment(found.flow_id, "others", entrypoint="elsewhere.py:watch", tags=["kpr"])
+    client.update_deployment(found.id, DeploymentUpdate(paused=True))
+    report = client.read_deployment_by_name("report/report")
+    hers = DeploymentScheduleCreate(schedule=CronSchedule(cron="0 9 11 1 *", timezone="Europe/Oslo"), slug="hers")
+    client.create_deployment_schedules(report.id, [hers])
+    client.update_work_pool("kpr", WorkPoolUpdate(is_paused=True, concurrency_limit=None))
+    client.delete_global_concurrency_limit_by_name("collect-8000002")
+    Automation.read(name=LOST).disable()
 """
 
 
@@ -123,7 +134,7 @@ def test_the_running_systems_switch_is_left_alone(server: PrefectServer, made: P
 
 
 def test_what_differs_is_told_and_mended(server: PrefectServer, made: Place) -> None:
-    """A deployment that is gone and one too many are told with exit code 9; deploy mends both, and leaves others' alone."""
+    """What is gone, too many, paused or switched off is told with exit code 9; deploy mends it, and leaves others' alone."""
     deploy(server, made)
     spoiled = run(server, made, "-c", SPOIL)
     assert spoiled.returncode == 0, spoiled.stderr[-2000:]
@@ -132,7 +143,19 @@ def test_what_differs_is_told_and_mended(server: PrefectServer, made: Place) -> 
     assert "purge: mangler" in told.stdout
     assert "old: skal ikke være der" in told.stdout
     assert "others" not in told.stdout
-    assert deploy(server, made).returncode == 0
+    lines = " ".join(told.stdout.split())
+    assert "watch.paused: er True" in lines
+    assert "work pool kpr.paused: er True" in lines
+    assert "work pool kpr.has_limit: er False" in lines
+    assert "collect-8000002: mangler" in lines
+    assert "kpr: løp uten livstegn.enabled: er False" in lines
+    assert "report.schedules" not in lines
+    mended = deploy(server, made)
+    assert mended.returncode == 0
+    said = " ".join(mended.stdout.split())
+    assert "Arbeidspoolen kpr sto på pause, og er satt i gang igjen." in said
+    assert "var slått av, og er på igjen." in said
+    assert asked(server, made)["deployments"]["report"][1]["hers"][1] is True
     assert deploy(server, made, "--check").returncode == 0
 
 
@@ -160,6 +183,31 @@ def test_a_season_that_is_over_is_refused(server: PrefectServer, made: Place) ->
         assert deploy(server, made, "--over").returncode == 0
     finally:
         made.at(now)
+
+
+def test_broken_settings_keep_nobody_else_from_the_plan(server: PrefectServer, made: Place) -> None:
+    """One place with an unknown field: the others' plan is laid in, the place is named, and the exit code is 9."""
+    broken = made.settings.with_name("broken.yaml")
+    text = made.settings.read_text("utf-8").replace('"1103"', '"4601"').replace("'1103'", "'4601'")
+    broken.write_text(f"{text}\nno_such_field: 1\n", encoding="utf-8")
+    fleet = made.settings.with_name("fleet.yaml")
+    fleet.write_text(f"places: [broken.yaml, {made.settings.name}]\n", encoding="utf-8")
+    told = deploy(server, made, "--installation", str(fleet))
+    assert told.returncode == 9, told.stderr[-2000:]
+    assert "no_such_field" in told.stdout
+    assert "mangler" not in told.stdout
+
+
+def test_without_an_address_nothing_is_deployed(server: PrefectServer, made: Place, tmp_path: Path) -> None:
+    """Neither environment nor profile names a server: a sentence and exit code 2, and no server for the moment."""
+    environment = server.environment(PREFECT_HOME=str(tmp_path))
+    del environment["PREFECT_API_URL"]
+    command = [sys.executable, "-m", "kpr", "deploy"]
+    told = subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=made.folder, timeout=120, check=False
+    )
+    assert told.returncode == 2
+    assert "PREFECT_API_URL er ikke satt" in told.stderr
 
 
 def test_a_server_that_is_away_is_a_sentence(server: PrefectServer, made: Place) -> None:
