@@ -58,6 +58,10 @@ def test_a_unit_is_restarted_and_may_do_little(unit: Path) -> None:
     assert service["NoNewPrivileges"] == service["PrivateTmp"] == "yes"
     assert service["ProtectSystem"] == "strict"
     assert service["UMask"] == "0077"
+    assert service["StateDirectory"].startswith("kpr/")
+    assert {"PREFECT_SERVER_ANALYTICS_ENABLED=false", "DO_NOT_TRACK=1"} <= set(
+        re.findall(r"^Environment=(.*)$", unit.read_text("utf-8"), re.MULTILINE)
+    )
     assert "--limit" not in service["ExecStart"]
     assert shlex.split(service["ExecStart"])[1] in ("server", "worker")
 
@@ -65,7 +69,12 @@ def test_a_unit_is_restarted_and_may_do_little(unit: Path) -> None:
 def test_the_compose_file_has_a_server_workers_and_no_secret() -> None:
     """Several workers, analytics off in the image, secrets from files that are not in the repository."""
     compose = yaml.safe_load((ROOT / "deployments" / "compose.yaml").read_text("utf-8"))
-    assert set(compose["services"]) == {"database", "server", "worker"}
+    assert set(compose["services"]) == {"database", "server", "deploy", "worker"}
+    assert compose["services"]["deploy"]["environment"] == compose["services"]["worker"]["environment"]
+    named = set(re.findall(r"@database/(\w+)|…/(\w+)", (ROOT / "deployments" / "compose.yaml").read_text("utf-8")))
+    made = (ROOT / "deployments" / "databases.sql").read_text("utf-8")
+    assert len(named) == 3
+    assert all(f"CREATE DATABASE {''.join(name)};" in made for name in named)
     assert compose["services"]["worker"]["deploy"]["replicas"] >= 2
     assert "--limit" not in compose["services"]["worker"]["command"]
     assert not re.search(r"password\s*[:=]\s*\S*[A-Za-z0-9]{8}", str(compose["services"]), re.IGNORECASE)
