@@ -12,7 +12,7 @@ from __future__ import annotations
 from kpr.errors import Locked
 from kpr.guard import Approval
 from kpr.people import Deed
-from kpr.steps.workplace import Workplace
+from kpr.steps.workplace import Workplace, season_label
 from kpr.store.outside import SentFile
 
 EVENT = "OLDER_DATABASE_UNLOCKED"
@@ -48,4 +48,4 @@ def remember(place: Workplace, submission_id: str) -> None:
 
 
 def _file(place: Workplace) -> SentFile:
-    return SentFile(place.settings.vault.season_folder / f"{place.label}.sent")
+    return SentFile(place.settings.vault.season_folder / f"{season_label(place.settings)}.sent")

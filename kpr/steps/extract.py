@@ -34,6 +34,7 @@ def open_submission(
     ``run``: the opaque id of what carries this out; when it has sent a version, it opens no other. ``practice``: the
     same extract may be sent again.
     """
+    act = place.act(by, mended or "")  # refuses words that name somebody, before anything else is told
     if second:
         place.demand(Deed.UNLOCK, by, second)
     asked = approval(by, second, reason)
@@ -43,7 +44,7 @@ def open_submission(
         _refuse_again(place, asked, correction=bool(mended))
     with place.vault.keeping() as key:
         submission = place.store.open_version(
-            place.act(by, mended or ""),
+            act,
             asked,
             key,
             ack_hours=place.year.ack_hours.value,

@@ -277,6 +277,13 @@ def open_settings(settings: Settings) -> Iterator[Workplace]:
         engine.dispose()
 
 
+def season_label(settings: Settings) -> str:
+    """Whose season keys: ``1103-2020``. A trial, which has a vault of its own, has keys of its own beside the real ones."""
+    usual = f"{settings.municipality.number}-{settings.data_year}"
+    vault = "".join(sign if sign.isalnum() else "_" for sign in settings.vault.folder.name)
+    return usual if vault == "vault" else f"{usual}-{vault}"
+
+
 def _open_vault(settings: Settings) -> Vault:
     said = settings.vault
     if said.season_folder.resolve().is_relative_to(said.folder.resolve()):
@@ -285,7 +292,7 @@ def _open_vault(settings: Settings) -> Vault:
             place="vault.season_folder",
             remedy="Name a folder outside of vault.folder.",
         )
-    seasons = SeasonKeys(said.season_folder, f"{settings.municipality.number}-{settings.data_year}")
+    seasons = SeasonKeys(said.season_folder, season_label(settings))
     return Vault(said.folder, MasterKey.load(said.key_file, said.key_variable), seasons)
 
 
