@@ -46,12 +46,22 @@ def collect(data_year: DataYear) -> State[Any]:
 def _one(entry: Entry, came: list[dict[str, int]]) -> str:
     settings = str(entry.settings_file)
     if entry.trial_of:
-        found = collect_trial(settings, str(entry.trial_of), entry.label)
-    else:
-        if look(entry).state == "SENDING" and (cut_off := standing(settings).unfinished_sending):
-            send(settings, cut_off)
-        found = collect_task(settings, entry.label)
-        if found:
-            see_to_thread(entry)
-    came.append(found)
-    return "noe kom" if found else "ingenting nytt"
+        came.append(collect_trial(settings, str(entry.trial_of), entry.label))
+        return _said(bool(came[-1]))
+    came.append(found := collect_task(settings, entry.label))
+    # What has come is safe by now, whatever keeps the rest of a sending that was cut off.
+    finished = look(entry).state == "SENDING" and _finish(settings)
+    if found or finished:
+        see_to_thread(entry)
+    return _said(bool(found))
+
+
+def _finish(settings: str) -> bool:
+    cut_off = standing(settings).unfinished_sending
+    if cut_off:
+        send(settings, cut_off)
+    return bool(cut_off)
+
+
+def _said(something: bool) -> str:
+    return "noe kom" if something else "ingenting nytt"
