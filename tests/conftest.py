@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from kpr.security import certificates
 
 # A slow machine is no fault of the code.
 settings.register_profile("kpr", deadline=None)
@@ -20,6 +24,14 @@ def official() -> Path:
     if not OFFICIAL.is_dir():
         pytest.skip("the official schemas and samples are not beside this checkout; compared with them elsewhere")
     return OFFICIAL
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _each_key_is_proved_once() -> Iterator[None]:
+    """OpenSSL proves a key's primes whenever it is read: a third of many tests. The same bytes give the same key."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certificates, "load_pem_private_key", cache(certificates.load_pem_private_key))
+        yield
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

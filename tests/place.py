@@ -34,10 +34,13 @@ START = datetime(2021, 1, 7, 10, tzinfo=OSLO)
 
 @cache
 def _template() -> Path:
-    """A place with keys, made once: making eight RSA keys takes longer than most tests."""
+    """A place with keys and empty databases, made once: eight RSA keys and the tables take longer than most tests."""
     folder = Path(tempfile.mkdtemp(prefix="kpr-place-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     make_place(folder, NewPlace(clock=True))
+    with open_workplace(folder / "kpr.yaml"):
+        pass
+    Register(load_register_settings(folder / "register" / "register.yaml")).close()
     return folder
 
 
