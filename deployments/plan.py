@@ -8,14 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from kpr import __version__
 from kpr.calendar import OSLO, end_of_day
 from kpr.season import Days, demand_not_over, dense_days, season
+from kpr.yaml_file import table_beside
 from kpr.years import Year
 
 ZONE = "Europe/Oslo"
@@ -69,7 +67,7 @@ def plan(year: Year, now: datetime, *, purge_days_after: int = 30, allow_over: b
 
 @cache
 def _rows() -> list[dict[str, Any]]:
-    return list(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
+    return list(table_beside(__file__))
 
 
 def _planned(row: dict[str, Any], year: Year, made: dict[str, list[Schedule]], active: set[str]) -> Planned:

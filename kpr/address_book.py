@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from kpr.errors import BadSettings
 from kpr.security.certificates import load_certificate
+from kpr.yaml_file import read_yaml
 
 #: A copy older than this is told of: the registry's data is to be cached for an hour, a file is fetched each season.
 STALE_DAYS = 30
@@ -105,7 +106,7 @@ def queue_name(registered: str) -> str:
 def load_address_book(path: Path) -> AddressBook:
     """Read the file; certificate paths count from its folder. BadSettings names the field that is wrong."""
     try:
-        book = AddressBook.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        book = AddressBook.model_validate(read_yaml(path))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         raise BadSettings("The address book cannot be read as YAML.", place=path.name, remedy=_REMEDY) from None
     except (ValidationError, ValueError) as error:  # ValueError: YAML with a day that does not exist

@@ -6,13 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from kpr.checks.finding import StoppedBy, Text
 from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState
+from kpr.yaml_file import table_beside
 
 #: Before the first submission there is no combination.
 NOTHING_SENT = Text(
@@ -56,7 +54,7 @@ class View(StrEnum):
 
 @cache
 def _rows() -> list[dict[str, Any]]:
-    return list(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
+    return list(table_beside(__file__))
 
 
 def next_act(

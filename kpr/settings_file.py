@@ -10,12 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kpr.errors import BadSettings
-
-#: The safe loader in C, where it is there: a settings file is read at every opening.
-SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from kpr.yaml_file import read_yaml
 
 _SERVER = ("ca_file", "password_file")
 
@@ -58,7 +54,7 @@ def version_of(path: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=2048)
 def _parsed(path: Path, _version: tuple[int, int]) -> Any:
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)  # noqa: S506  (a safe loader)
+    return read_yaml(path)
 
 
 def refuse_passwords(raw: dict[str, Any], path: Path) -> None:

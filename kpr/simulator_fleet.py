@@ -23,6 +23,7 @@ from kpr.security.vault import MasterKey
 from kpr.simulator import NewPlace, settings_text, write_register
 from kpr.synth import SyntheticMunicipality
 from kpr.synth.write import write_xml
+from kpr.yaml_file import read_yaml
 from kpr.years import load_year
 
 #: The HER-ids of the places begin here; the stand-in register's own are below.
@@ -174,7 +175,7 @@ def _make_trials(folder: Path, senders: Sequence[Mapping[str, Any]], data_year: 
     shutil.copytree(folder / "register" / "keys", register / "keys")
     for sender in senders:
         place = folder / "places" / sender["municipality"]
-        trial = yaml.safe_load((place / "kpr.yaml").read_text("utf-8"))
+        trial = read_yaml(place / "kpr.yaml")
         for part, values in _TRIAL.items():
             trial[part] |= values
         (place / "trial.yaml").write_text(yaml.safe_dump(trial, allow_unicode=True), "utf-8")

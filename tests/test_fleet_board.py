@@ -318,6 +318,8 @@ def same_as_status(place: Place) -> Standing:
 def test_a_place_that_was_never_opened_is_not_extracted(tmp_path: Path) -> None:
     """Looking makes no database, and one without tables is as none."""
     place = Place(tmp_path)
+    for file in tmp_path.glob("kpr.sqlite*"):
+        file.unlink()
     assert look(entry_of(place)) == Standing("1103", "Eksempel kommune", 2020)
     assert not (tmp_path / "kpr.sqlite").exists()
     assert not needs_collecting(entry_of(place))

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from place import START, Place
 
-import kpr.settings_file as settings_file
+import kpr.yaml_file as yaml_file
 from kpr.alarms.message import Telling
 from kpr.errors import BadSettings, KprError
 from kpr.fleet import alarm_round
@@ -121,8 +121,8 @@ def test_a_settings_file_is_parsed_once_while_it_is_the_same(
     """Hundreds are looked at every few minutes: parsing them is most of it."""
     look_at_all(fleet)
     parsed: list[object] = []
-    original = settings_file.yaml.load
-    monkeypatch.setattr(settings_file.yaml, "load", lambda *words, **more: parsed.append(1) or original(*words, **more))
+    original = yaml_file.yaml.load
+    monkeypatch.setattr(yaml_file.yaml, "load", lambda *words, **more: parsed.append(1) or original(*words, **more))
     look_at_all(load_installation(fleet.file))
     assert parsed == []
     change(next(iter(fleet)).settings_file, purge_days_after=31)

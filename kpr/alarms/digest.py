@@ -10,10 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from kpr.alarms.due import name_of
 from kpr.alarms.message import Telling
@@ -22,6 +19,7 @@ from kpr.checks.finding import Text
 from kpr.fleet.board import Row, counts, faults_only
 from kpr.fleet.board import name_of as place_name
 from kpr.log import blot
+from kpr.yaml_file import table_beside
 
 #: More lines than these in one list, and nobody reads them; the board has them all.
 _LINES = 25
@@ -54,7 +52,7 @@ class Section:
 
 @cache
 def _words() -> dict[str, Any]:
-    return dict(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
+    return dict(table_beside(__file__))
 
 
 def digest(name: str, sections: Sequence[Section], today: date, link: str = "") -> Telling | None:

@@ -11,10 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from kpr.alarms.notice import Level, Notice, Severity
 from kpr.alarms.season import Season
@@ -23,6 +20,7 @@ from kpr.checks.finding import Text
 from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState
 from kpr.next_act import NOTHING_SENT, Trouble
 from kpr.overdue import Alarm
+from kpr.yaml_file import table_beside
 from kpr.years import Milestone, Year
 
 _S = SubmissionState
@@ -80,7 +78,7 @@ class _Occasion:
 
 @cache
 def _data() -> dict[str, Any]:
-    return dict(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
+    return dict(table_beside(__file__))
 
 
 def due(standing: Standing, year: Year, now: datetime, *, quiet_hours: float = QUIET_HOURS) -> tuple[Notice, ...]:

@@ -14,10 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kpr.checks.finding import Fate, Mode, Owner, Severity, Text
 from kpr.checks.rules import Rule
+from kpr.yaml_file import read_yaml
 
 DATA = Path(__file__).parent / "data"
 
@@ -162,7 +161,7 @@ def _wrong(check: Check) -> Text:
 @cache
 def attributes(version: str) -> tuple[Attribute, ...]:
     """The attributes of a format version (84 for 3.5, 88 for 3.7)."""
-    rows = yaml.safe_load((DATA / f"register-{version}.yaml").read_text(encoding="utf-8"))
+    rows = read_yaml(DATA / f"register-{version}.yaml")
     return tuple(_attribute(row) for row in rows)
 
 

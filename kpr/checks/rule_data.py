@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from kpr.checks.finding import Fate, Mode, Owner, Severity, Text
 from kpr.checks.rules import Rule
+from kpr.yaml_file import read_yaml
 
 DATA = Path(__file__).parent / "data"
 FILES = ("content-rules.yaml", "ident-rules.yaml")
@@ -170,4 +170,4 @@ def rule_rows(file: str | None = None) -> tuple[RuleRow, ...]:
     """All rows of both rule files, or of the one named, in the order in which they stand there."""
     if file is None:
         return tuple(row for name in FILES for row in rule_rows(name))
-    return tuple(RuleRow.model_validate(row) for row in yaml.safe_load((DATA / file).read_text("utf-8"))["rules"])
+    return tuple(RuleRow.model_validate(row) for row in read_yaml(DATA / file)["rules"])

@@ -10,14 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kpr.address_book import AddressBook
 from kpr.checks.finding import Text
 from kpr.connection.facts import Facts
 from kpr.errors import BadInput
 from kpr.settings import Environment, Settings
 from kpr.transports.amqp.outcomes import outcome
+from kpr.yaml_file import read_yaml
 from kpr.years import Year
 
 
@@ -61,7 +60,7 @@ class ConnectionFinding:
 def table() -> dict[str, Any]:
     """findings.yaml."""
     path = Path(__file__).with_name("findings.yaml")
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return dict(read_yaml(path))
 
 
 def exit_code(findings: Iterable[ConnectionFinding]) -> ConnectionCode:

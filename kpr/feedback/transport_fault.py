@@ -8,13 +8,11 @@ import json
 import re
 from dataclasses import asdict, replace
 from functools import cache
-from pathlib import Path
-
-import yaml
 
 from kpr.checks.finding import Text
 from kpr.conversation import AttemptEvent
 from kpr.transports.seam import Envelope, Fault
+from kpr.yaml_file import table_beside
 
 #: What a code may look like to be shown as it is; anything else could be a text about somebody.
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9:._-]{0,63}")
@@ -32,7 +30,7 @@ _FIELDS = frozenset(
 
 @cache
 def _meanings() -> dict[str, dict[str, str]]:
-    rows: dict[str, dict[str, str]] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+    rows: dict[str, dict[str, str]] = table_beside(__file__)
     return rows
 
 

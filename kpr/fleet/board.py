@@ -10,15 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from kpr.calendar import last_safe_send, next_milestone
 from kpr.checks.finding import Text
 from kpr.conversation import IdentLeg, ReceiptLeg, SubmissionState
 from kpr.next_act import Trouble
+from kpr.yaml_file import table_beside
 from kpr.years import Year
 
 
@@ -112,7 +110,7 @@ class Call:
 
 @cache
 def _data() -> dict[str, Any]:
-    return dict(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
+    return dict(table_beside(__file__))
 
 
 def places() -> tuple[str, ...]:

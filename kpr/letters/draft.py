@@ -10,11 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kpr.calendar import OSLO
 from kpr.checks.finding import Text
 from kpr.log import blot
+from kpr.yaml_file import read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Letter:
 
 @cache
 def _data() -> dict[str, Any]:
-    return dict(yaml.safe_load((Path(__file__).parent / "letters.yaml").read_text(encoding="utf-8")))
+    return dict(read_yaml(Path(__file__).with_name("letters.yaml")))
 
 
 def kinds() -> tuple[str, ...]:

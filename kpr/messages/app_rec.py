@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import yaml
 from lxml import etree
 
 from kpr.calendar import OSLO
@@ -22,6 +21,7 @@ from kpr.messages.faults import not_xml
 from kpr.messages.head import Party
 from kpr.messages.safe_xml import parse_small
 from kpr.messages.schemas import default_namespace, payload_schema
+from kpr.yaml_file import read_yaml
 
 NAMESPACES = {
     "1.0": "http://www.kith.no/xmlstds/apprec/2004-11-21",
@@ -76,7 +76,7 @@ class ErrorCode:
 @cache
 def error_codes() -> dict[str, ErrorCode]:
     """Code list 8221."""
-    rows = yaml.safe_load((Path(__file__).parent / "app-rec-errors.yaml").read_text(encoding="utf-8"))
+    rows = read_yaml(Path(__file__).with_name("app-rec-errors.yaml"))
     return {row["code"]: ErrorCode(**row) for row in rows}
 
 

@@ -10,10 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kpr.errors import BadInput
 from kpr.persons.text import decoded
+from kpr.yaml_file import read_yaml
 
 _MARKS = Path(__file__).parent / "marks.yaml"
 _PART = re.compile(r"[^\W\d_]+")
@@ -57,7 +56,7 @@ class Marks:
 @cache
 def known_marks() -> Marks:
     """The marks that come with the program."""
-    said: Mapping[str, Any] = yaml.safe_load(_MARKS.read_text(encoding="utf-8"))
+    said: Mapping[str, Any] = read_yaml(_MARKS)
     return Marks(
         names=tuple(map(_parts, said["names"])),
         words=frozenset(said["words"]),

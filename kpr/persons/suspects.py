@@ -12,13 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
 from kpr.checks.finding import Text
 from kpr.checks.ident_facts import fill_ident_facts
 from kpr.persons.names import LIKELY, LISTED, Marks, known_marks
 from kpr.sources.work_rows import WorkRows
+from kpr.yaml_file import read_yaml
 from kpr.years import Year
 
 _REASONS = Path(__file__).parent / "reasons.yaml"
@@ -46,7 +46,7 @@ class Reason(BaseModel):
 @cache
 def known_reasons() -> Mapping[str, Reason]:
     """Every reason by name, in the order in which they are shown."""
-    said = yaml.safe_load(_REASONS.read_text(encoding="utf-8"))
+    said = read_yaml(_REASONS)
     return {name: Reason(**row) for name, row in said.items()}
 
 

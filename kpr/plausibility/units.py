@@ -13,9 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
 from kpr.checks.finding import Text
+from kpr.yaml_file import read_yaml
 from kpr.years import Year, known_years, load_year
 
 _CHANGES = Path(__file__).parent / "municipality-changes.yaml"
@@ -115,5 +114,5 @@ def _bare(name: str) -> str:
 
 @cache
 def _said(new_year: int) -> dict[str, Any]:
-    changes = yaml.safe_load(_CHANGES.read_text(encoding="utf-8"))["changes"]
+    changes = read_yaml(_CHANGES)["changes"]
     return dict(changes.get(new_year, {}))

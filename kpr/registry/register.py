@@ -37,6 +37,7 @@ from kpr.security.certificates import Purpose, check_certificate
 from kpr.security.vault import MasterKey, Vault
 from kpr.transports.open import open_transport
 from kpr.transports.seam import Envelope, Received, Transport
+from kpr.yaml_file import read_yaml
 from kpr.years import Year, known_years, load_year
 
 _log = get_log("register")
@@ -257,7 +258,7 @@ def _years(file: Path | None) -> Callable[[int], Year]:
     if file is None:
         return load_year
     try:
-        named = yaml.safe_load(file.read_text(encoding="utf-8"))["data_year"]
+        named = read_yaml(file)["data_year"]
     except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
         named = None  # load_year says what is wrong with a file that cannot be read
     load_year(named or known_years()[-1], file)

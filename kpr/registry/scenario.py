@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from kpr.errors import BadSettings
 from kpr.messages.app_rec import error_codes
+from kpr.yaml_file import read_yaml
 
 Version = Literal["1.0", "1.1"]
 
@@ -172,7 +173,7 @@ def load_scenario(path: Path | None) -> Scenario:
     if path is None:
         return Scenario()
     try:
-        return Scenario.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        return Scenario.model_validate(read_yaml(path) or {})
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         raise BadSettings("The scenario file cannot be read as YAML.", place=path.name, remedy=_DOCS) from None
     except (ValidationError, ValueError) as error:  # ValueError: YAML with a day that does not exist

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from kpr.errors import BadSettings
 from kpr.transports.edi.settings import SmtpServer
 from kpr.transports.open import DirectorySettings, TransportSettings
+from kpr.yaml_file import read_yaml
 
 HerId = Annotated[str, Field(pattern=r"^[1-9][0-9]*$", max_length=20)]
 
@@ -87,7 +88,7 @@ class RegisterSettings(BaseModel):
 def load_register_settings(path: Path) -> RegisterSettings:
     """Read the file; paths count from its folder. BadSettings names the field that is wrong."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = read_yaml(path)
     except (OSError, ValueError, yaml.YAMLError):  # ValueError: bad UTF-8, and a date that does not exist
         raise BadSettings(
             "The register's settings cannot be read.", place=path.name, remedy="Make them with 'kpr init'."

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
+from kpr.yaml_file import table_beside
 
 
 class Do(StrEnum):
@@ -80,7 +79,7 @@ class Script:
 @cache
 def script() -> Script:
     """The script as the file has it."""
-    raw = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+    raw = table_beside(__file__)
     trial = raw["before"]["trial"]
     return Script(
         rows=tuple(_mishap(row) for row in raw["rows"]),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from kpr.checks.finding import Fate, Owner, Severity, Text
+from kpr.yaml_file import read_yaml
 
 SEVERITIES = {
     Severity.FATAL: Text("stanser alt", "stops everything"),
@@ -44,4 +43,4 @@ def said(kind: str, value: str) -> Text:
 
 @cache
 def _states() -> dict[str, dict[str, dict[str, str]]]:
-    return dict(yaml.safe_load(Path(__file__).with_name("states.yaml").read_text(encoding="utf-8")))
+    return dict(read_yaml(Path(__file__).with_name("states.yaml")))

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import yaml
 from lxml import etree
 
 from kpr.messages.shape import PayloadShape, iplos_shape, schema_path
 from kpr.sources.contract import REQUIRED_TABLES, TABLES, table_columns
 from kpr.sources.tables import required_columns
 from kpr.sources.typed_values import DECIMALS
+from kpr.yaml_file import read_yaml
 from kpr.years import Year, load_year
 
 _XS = "{http://www.w3.org/2001/XMLSchema}"
@@ -117,7 +117,7 @@ def extract_markdown(examples: Path) -> str:
 
 def meanings() -> dict[str, dict[str, str]]:
     """What each column means, by table and column."""
-    return dict(yaml.safe_load(_MEANINGS.read_text(encoding="utf-8")))
+    return dict(read_yaml(_MEANINGS))
 
 
 def all_columns() -> dict[str, tuple[str, ...]]:

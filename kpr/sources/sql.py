@@ -22,6 +22,7 @@ from kpr.messages.shape import PayloadShape
 from kpr.sources.contract import BATCH_ROWS, REQUIRED_TABLES, TABLES, Batch, Row, table_columns
 from kpr.sources.tables import check_columns, required_columns
 from kpr.sources.typed_values import NoText, as_text
+from kpr.yaml_file import read_yaml
 
 #: What is no SQL in a query: quoted texts, quoted names, comments.
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -123,7 +124,7 @@ def _texts(row: Sequence[object], table: str, columns: tuple[str, ...]) -> Row:
 def read_queries(path: Path) -> dict[str, str]:
     """The queries of a YAML file; BadSettings when a table is unknown or missing, or a query is not as it must be."""
     try:
-        queries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        queries = read_yaml(path)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         raise BadSettings(
             "The file with queries cannot be read.", place=path.name, remedy="See docs/extract.md."

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from kpr.checks.finding import Text
 from kpr.errors import StoreAway
+from kpr.yaml_file import table_beside
 
 
 @contextmanager
@@ -60,4 +59,4 @@ def _said(kind: str, code: str) -> Text:
 
 @cache
 def _rows() -> dict[str, dict[str, Any]]:
-    return dict(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
+    return dict(table_beside(__file__))

@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from kpr.errors import BadSettings
-from kpr.settings_file import SAFE_LOADER
+from kpr.yaml_file import read_yaml
 from kpr.years.model import Profile, Year
 
 DATA = Path(__file__).parent / "data"
@@ -107,15 +107,14 @@ def _code_lists(extra: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _read_packaged(path: Path) -> dict[str, Any]:
-    # With C: these files are read at every start, and Python alone takes ten times as long.
-    return dict(yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER))  # noqa: S506  (a safe loader)
+    return dict(read_yaml(path))
 
 
 def _read(path: Path) -> dict[str, Any]:
     if path.parent == DATA:
         return dict(_read_packaged(path))
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path)
     except (OSError, ValueError, yaml.YAMLError):  # ValueError: bad UTF-8, and a date that does not exist
         raise BadSettings(
             "The year file cannot be read as YAML.", place=path.name, remedy="See docs/years.md."

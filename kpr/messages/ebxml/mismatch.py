@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
 from cryptography import x509
 
 from kpr.calendar import OSLO
@@ -22,6 +20,7 @@ from kpr.messages.ebxml.agreement import encryption_of, signature_of
 from kpr.messages.ebxml.cpa_model import ALWAYS, SMTP, Agreed, Cpa, agreement_between
 from kpr.messages.ebxml.names import SHA1, SHA256
 from kpr.transports.edi.settings import EdiSettings
+from kpr.yaml_file import table_beside
 
 #: The digest that belongs to each signature algorithm, and how agreements write it.
 _DIGESTS = {"rsa-sha256": (SHA256, "sha256", "sha-256"), "rsa-sha1": (SHA1, "sha1", "sha-1")}
@@ -75,7 +74,7 @@ def mismatches(settings: EdiSettings, cpa: Cpa, ours: Ours, now: datetime) -> li
 @cache
 def rows() -> dict[str, dict[str, str]]:
     """mismatch.yaml."""
-    return dict(yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")))
+    return dict(table_beside(__file__))
 
 
 def _say(row_id: str, cpa: Cpa, **values: Any) -> Mismatch:

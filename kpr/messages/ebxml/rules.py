@@ -14,14 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kpr.checks.finding import Text
 from kpr.messages.ebxml import rule_header, rule_kinds, rule_mime, rule_signature
 from kpr.messages.ebxml.mime import Entity
 from kpr.messages.ebxml.mime_head import Fields, MailHead
 from kpr.messages.ebxml.model import SignalError, SoapKind
 from kpr.messages.ebxml.rule_view import Check, Expected, Seen
+from kpr.yaml_file import read_yaml
 
 __all__ = [
     "Expected",
@@ -124,7 +123,7 @@ def rejecting(hits: Iterable[Hit]) -> list[Hit]:
 @cache
 def table() -> dict[str, Rule]:
     """rules.yaml, in its order."""
-    rows = yaml.safe_load(Path(__file__).with_name("rules.yaml").read_text(encoding="utf-8"))
+    rows = read_yaml(Path(__file__).with_name("rules.yaml"))
     return {name: _rule(name, row) for name, row in rows.items()}
 
 

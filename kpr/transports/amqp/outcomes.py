@@ -7,14 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
-
-import yaml
 
 from kpr.checks.finding import Text
 from kpr.errors import TransportError, TransportRefused
 from kpr.transports.amqp.bus import BusFault
+from kpr.yaml_file import table_beside
 
 #: At most five retries, within one minute for the whole operation, pauses of 3 s x (2^n - 1) but at most 30 s.
 MAX_RETRIES, BUDGET, _UNIT, _LONGEST = 5, 60.0, 3.0, 30.0
@@ -33,7 +31,7 @@ class Outcome:
 
 @cache
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+    table: dict[str, Any] = table_beside(__file__)
     return table
 
 

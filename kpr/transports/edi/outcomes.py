@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from kpr.checks.finding import Text
 from kpr.errors import TransportError, TransportRefused
+from kpr.yaml_file import table_beside
 
 _UNKNOWN = "carrier:refused"
 
@@ -26,7 +24,7 @@ class Outcome:
 @cache
 def table() -> dict[str, Outcome]:
     """Every condition, ``<carrier>:<what>``, and its outcome."""
-    rows: dict[str, Any] = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+    rows: dict[str, Any] = table_beside(__file__)
     return {name: Outcome(row["retry"], Text(row["nb"], row["en"])) for name, row in rows.items()}
 
 
