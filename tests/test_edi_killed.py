@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import test_killed
-from edi_place import edi_place, files, hold_back, newest, put, sent_of, soap_of
+import yaml
+from edi_place import edi_place, files, hold_back, line, newest, put, sent_of, soap_of
 from place import Place
 from test_killed import killed_at, msg_ids
 
@@ -20,6 +24,8 @@ from kpr.store import InboxKind, MessageKind
 from kpr.store.store import Store
 from kpr.transports.edi.file_carrier import FileCarrier
 
+Copied = Callable[..., Place]
+
 SILENT = {"type": "iplos", "silent": True, "acknowledge_from_try": 0}
 
 
@@ -29,6 +35,32 @@ def _durable_steps_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
     contexts = [(Store, "transaction"), (Vault, "create"), (RegisterState, "_transaction")]
     monkeypatch.setattr(test_killed, "CONTEXTS", contexts)
     monkeypatch.setattr(test_killed, "CALLS", [(FileCarrier, name) for name in ("put", "archive", "fail")])
+
+
+@pytest.fixture(scope="module")
+def sent_once(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A report that lies before the register; made once for all."""
+    made = edi_place(tmp_path_factory.mktemp("sent"))
+    made.report()
+    return made
+
+
+@pytest.fixture
+def reported(sent_once: Place, tmp_path: Path) -> Copied:
+    """That place and its line in a folder of the test's own; what the register is to play comes along."""
+
+    def copied(*plays: dict[str, Any]) -> Place:
+        shutil.copytree(sent_once.folder.parent, tmp_path, dirs_exist_ok=True)
+        made = copy.copy(sent_once)
+        made.folder = tmp_path / sent_once.folder.name
+        made.settings, register = made.folder / "kpr.yaml", made.folder / "register"
+        for file in (made.settings, register / "register.yaml"):
+            file.write_text(file.read_text("utf-8").replace(str(line(sent_once)), str(line(made))), "utf-8")
+        scenario = {"app_rec_version": made.version, "plays": list(plays)}
+        (register / "scenario.yaml").write_text(yaml.safe_dump(scenario), "utf-8")
+        return made
+
+    return copied
 
 
 def transport_ids(made: Place) -> list[str]:
@@ -81,10 +113,9 @@ def test_the_kill_points_cover_the_whole_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("point", range(45))
-def test_a_collection_killed_anywhere_loses_no_receipt(tmp_path: Path, point: int) -> None:
+def test_a_collection_killed_anywhere_loses_no_receipt(reported: Copied, point: int) -> None:
     """What was taken in before the kill counts once, and is acknowledged; the rest is taken in afterwards."""
-    made = edi_place(tmp_path)
-    made.report()
+    made = reported()
     made.register()
     killed_at(point, made.collect)
     made.collect()
@@ -92,19 +123,17 @@ def test_a_collection_killed_anywhere_loses_no_receipt(tmp_path: Path, point: in
     assert len(set(sent_of(made, "Acknowledgment"))) == 2
 
 
-def test_the_kill_points_cover_the_whole_collection(tmp_path: Path) -> None:
+def test_the_kill_points_cover_the_whole_collection(reported: Copied) -> None:
     """A collection has fewer durable steps than the kill points above reach."""
-    made = edi_place(tmp_path)
-    made.report()
+    made = reported()
     made.register()
     assert not killed_at(45, made.collect)
 
 
 @pytest.mark.parametrize("point", range(10))
-def test_a_retry_killed_anywhere_keeps_id_and_count(tmp_path: Path, point: int) -> None:
+def test_a_retry_killed_anywhere_keeps_id_and_count(reported: Copied, point: int) -> None:
     """No new id, at most six tries that the other side sees, and in the end it is given up."""
-    made = edi_place(tmp_path, SILENT)
-    made.report()
+    made = reported(SILENT)
     made.exchange()
     before = newest(made)
     made.later(hours=12)
@@ -122,10 +151,9 @@ def test_a_retry_killed_anywhere_keeps_id_and_count(tmp_path: Path, point: int) 
 
 
 @pytest.mark.parametrize("point", range(12))
-def test_giving_up_and_an_error_report_survive_a_kill(tmp_path: Path, point: int) -> None:
+def test_giving_up_and_an_error_report_survive_a_kill(reported: Copied, point: int) -> None:
     """An error signal is applied, kept once and taken off the line; then it is resent under the same MsgId."""
-    made = edi_place(tmp_path, {"type": "iplos", "number": 1, "error": "ebxml:OtherXml"})
-    made.report()
+    made = reported({"type": "iplos", "number": 1, "error": "ebxml:OtherXml"})
     made.register()
     [error] = hold_back(made, "MessageError")
     made.collect()
@@ -140,10 +168,9 @@ def test_giving_up_and_an_error_report_survive_a_kill(tmp_path: Path, point: int
 
 
 @pytest.mark.parametrize("point", range(19))
-def test_the_register_killed_anywhere_answers_once(tmp_path: Path, point: int) -> None:
+def test_the_register_killed_anywhere_answers_once(reported: Copied, point: int) -> None:
     """It handles each message once, and loses neither receipt nor acknowledgment."""
-    made = edi_place(tmp_path)
-    made.report()
+    made = reported()
     killed_at(point, made.register)
     made.register()
     made.collect()
@@ -151,19 +178,19 @@ def test_the_register_killed_anywhere_answers_once(tmp_path: Path, point: int) -
     assert [newest(made, kind).state for kind in MessageKind] == [AttemptState.DELIVERED] * 2
 
 
-def test_the_kill_points_cover_the_registers_step(tmp_path: Path) -> None:
+def test_the_kill_points_cover_the_registers_step(reported: Copied) -> None:
     """The register has fewer durable steps than the kill points above reach."""
-    made = edi_place(tmp_path)
-    made.report()
+    made = reported()
     assert not killed_at(19, made.register)
 
 
 @pytest.mark.parametrize("play", [{"returned": True}, {"error": "ebxml:OtherXml"}, {"acknowledge_double": True}])
 @pytest.mark.parametrize("point", range(20))
-def test_the_register_killed_in_a_play_ends_as_it_would_have(tmp_path: Path, play: dict[str, Any], point: int) -> None:
+def test_the_register_killed_in_a_play_ends_as_it_would_have(
+    reported: Copied, play: dict[str, Any], point: int
+) -> None:
     """The play is neither lost nor played at another message."""
-    made = edi_place(tmp_path, {"type": "iplos", "number": 1, **play})
-    made.report()
+    made = reported({"type": "iplos", "number": 1, **play})
     killed_at(point, made.register)
     made.register()
     made.register()
