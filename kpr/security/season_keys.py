@@ -26,6 +26,8 @@ from kpr.security.throwaway import write_private
 
 ID_BYTES = 16
 _KEY_BYTES = 32
+#: In the order of a key's life: whoever looks in this order finds also one that is renamed meanwhile.
+_LIVING = (".key", ".leaving")
 #: A data key that was destroyed is told in these words, wherever it stood.
 DESTROYED = "Innholdet er slettet for godt: nøkkelen er ødelagt. Det kan verken leses eller sendes igjen."
 
@@ -54,10 +56,7 @@ class SeasonKeys:
     def find(self, key_id: bytes) -> SeasonKey:
         """The key with this id; Locked when it was destroyed, BadSettings when it is not here."""
         with season_errors():
-            for suffix in (
-                ".key",
-                ".leaving",
-            ):  # in this order, which is a key's own: one that is just leaving is found
+            for suffix in _LIVING:
                 for path in self.folder.glob(f"*{suffix}"):
                     with suppress(FileNotFoundError):
                         if not _is_gone(path) and (found := _read(path)).id == key_id:
