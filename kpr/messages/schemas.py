@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from lxml import etree
@@ -27,7 +28,7 @@ def namespace_of(family: str, version: str) -> str:
 @cache
 def payload_schema(family: str, version: str) -> etree.XMLSchema:
     """A payload alone."""
-    return etree.XMLSchema(etree.parse(schema_path(family, version)))
+    return _compile(etree.parse(schema_path(family, version)))
 
 
 @cache
@@ -35,27 +36,26 @@ def schema_set(family: str, version: str) -> etree.XMLSchema:
     """Message head and payload in one set: the head takes payloads strictly, so both must be there."""
     imports = ((MSGHEAD, "msghead-1.2.xsd"), (namespace_of(family, version), schema_path(family, version).name))
     lines = "".join(f'<xs:import namespace="{space}" schemaLocation="{file}"/>' for space, file in imports)
-    return _compile(f'<xs:schema xmlns:xs="{_XS}">{lines}</xs:schema>')
+    return _compile(_tree(f'<xs:schema xmlns:xs="{_XS}">{lines}</xs:schema>'))
 
 
 @cache
 def person_schema(version: str) -> etree.XMLSchema:
     """One PERSON with everything under it, or INNHINFO alone: a fault is then known by person, class and element."""
     roots = ("PERSON", "INNHINFO")
-    return _compile(_with_root(version, "".join(f'<xs:element name="{name}" type="k:{name}"/>' for name in roots)))
+    elements = "".join(f'<xs:element name="{name}" type="k:{name}"/>' for name in roots)
+    return _compile(_tree(_with_root(version, elements)))
 
 
 @cache
 def persons_schema(version: str) -> etree.XMLSchema:
     """Some PERSONs under a root of our own: what is validated together before it is written."""
-    return _compile(
-        _with_root(
-            version,
-            '<xs:element name="PERSONS"><xs:complexType><xs:sequence>'
-            '<xs:element name="PERSON" type="k:PERSON" maxOccurs="unbounded"/>'
-            "</xs:sequence></xs:complexType></xs:element>",
-        )
+    element = (
+        '<xs:element name="PERSONS"><xs:complexType><xs:sequence>'
+        '<xs:element name="PERSON" type="k:PERSON" maxOccurs="unbounded"/>'
+        "</xs:sequence></xs:complexType></xs:element>"
     )
+    return _compile(_tree(_with_root(version, element)))
 
 
 def _with_root(version: str, element: str) -> str:
@@ -66,5 +66,15 @@ def _with_root(version: str, element: str) -> str:
     )
 
 
-def _compile(text: str) -> etree.XMLSchema:
-    return etree.XMLSchema(etree.fromstring(text, base_url=str(SCHEMAS / "set.xsd")))
+def _tree(text: str) -> etree._Element:
+    return etree.fromstring(text, base_url=str(SCHEMAS / "set.xsd"))
+
+
+#: libxml2 makes its table of built-in types at the first compiling of all, without a lock of its own: of two threads that
+#: come together, one may spoil it, and then no schema compiles any more in this process.
+_ONE_AT_A_TIME = Lock()
+
+
+def _compile(schema: etree._Element | etree._ElementTree) -> etree.XMLSchema:
+    with _ONE_AT_A_TIME:
+        return etree.XMLSchema(schema)
