@@ -30,7 +30,22 @@ from kpr.conversation import (
     step,
 )
 from kpr.errors import Locked
-from kpr.guard import Approval, Dispatched, Former, Ids, Kind, Permission, may_open_version, may_send_same, mint_pair
+from kpr.guard import (
+    Approval,
+    Dispatched,
+    Former,
+    Ids,
+    Kind,
+    Permission,
+    has_left,
+    may_correct,
+    may_open_version,
+    may_send_content,
+    may_send_same,
+    mint_pair,
+    permission_of_approved,
+    stands,
+)
 
 SENT = datetime(2021, 1, 11, 8, 15, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -504,3 +519,62 @@ _NEGATIVE = IdentEvent.NEGATIVE_RECEIPT
 TestAnyYear = AnyYear.TestCase
 TestAnyYear.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestAnyYear.runTest.__doc__ = "Over any course of events no MsgId is doubled and no version is opened too early."
+
+
+# -- what has been sent before ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", SubmissionState)
+def test_a_version_has_left_when_it_is_no_longer_on_its_way_out(state: SubmissionState) -> None:
+    """Whatever comes after the hand-over of both messages."""
+    assert has_left(state) is (state.value not in UNSENT)
+
+
+@pytest.mark.parametrize("state", SubmissionState)
+def test_a_version_stands_while_the_register_has_it_or_may_have_it(state: SubmissionState) -> None:
+    """Awaiting or accepted; not what was rejected, withdrawn or replaced, nor what was not sent."""
+    assert stands(state) is (state.value in {"AWAITING", "ACCEPTED"})
+
+
+@pytest.mark.parametrize("state", SubmissionState)
+def test_a_correction_needs_something_that_was_sent(state: SubmissionState) -> None:
+    """One former version that has left, or was cut off in the midst of it, is enough; else use report."""
+    asked = may_open_version(None, SENT, ONE)
+    former = Former(state, IdentLeg.NOT_SENT, ReceiptLeg.NONE)
+    draft = Former(SubmissionState.DRAFT, IdentLeg.NOT_SENT, ReceiptLeg.NONE)
+    said = may_correct([draft, former], asked)
+    assert said.allowed is (state.value not in UNSENT - {"SENDING"})
+    assert (said is asked) is said.allowed
+    assert said.kind is asked.kind
+    if not said.allowed:
+        assert said.reason.nb.startswith("Ingenting er sendt ennå")
+
+
+def test_nothing_at_all_can_be_corrected_before_the_first_version() -> None:
+    """No versions, no correction, whatever the guard says to a first one."""
+    assert not may_correct([], may_open_version(None, SENT, TWO_REASON)).allowed
+
+
+@pytest.mark.parametrize("approval", APPROVALS)
+def test_the_same_content_goes_out_again_only_by_two_persons_with_a_reason(approval: Approval) -> None:
+    """Other content always may; the version that has the same is named, in both languages."""
+    other, same = may_send_content(None, approval), may_send_content(7, approval)
+    assert other == Permission(Kind.S3, True, guard._OPEN)
+    assert same.kind is Kind.S3
+    assert same.allowed is approval.two_persons_and_reason
+    if not same.allowed:
+        assert "som innsending 7." in same.reason.nb
+        assert "as submission 7." in same.reason.en
+        assert "to personer og en skriftlig grunn" in same.reason.nb
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize(("approved_by", "named"), [("Rolle A", True), (None, False), ("", False), (" \n", False)])
+def test_an_opened_version_gets_its_ids_when_a_named_person_has_approved(
+    version: int, approved_by: str | None, named: bool
+) -> None:
+    """The first is FIRST and every later one S3; a blank is nobody."""
+    said = permission_of_approved(version, approved_by)
+    assert said.kind is (Kind.FIRST if version == 1 else Kind.S3)
+    assert said.allowed is named
+    assert said.reason.nb.startswith("Godkjent" if named else "Ingen har godkjent")

@@ -239,3 +239,7 @@ def test_an_earlier_version_points_to_the_newest(receipt: ReceiptLeg) -> None:
         assert act.text.nb.endswith("står på siden for versjon 3.")
         assert ("avvist" in act.text.nb) is (receipt is ReceiptLeg.NEGATIVE and not accepted)
         assert not re.search(r"[{}]", act.text.nb + act.text.en)
+        assert "None" not in act.text.nb + act.text.en
+        assert ("versjon 3" in act.text.nb.split(" Hva du")[0]) is ("version 3" in act.text.en.split(" What to do")[0])
+        if accepted or receipt not in (ReceiptLeg.NEGATIVE, ReceiptLeg.WITHDRAWN):
+            assert "versjon 3" in act.text.nb.split(" Hva du")[0]
