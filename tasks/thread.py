@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from prefect import get_run_logger, task
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.input import RunInput
 
 from kpr.calendar import end_of_day
@@ -115,7 +117,23 @@ def wait(entry: Entry, now: Status, said: str) -> None:
 
 
 def see_to_thread(entry: Entry) -> str:
-    """Bring the municipality's thread up to date; one that was lost is taken up again. What was done about it."""
+    """Bring the municipality's thread up to date; one that was lost is taken up again. What was done about it.
+
+    A server that is busy (hundreds are seen to at a time) is asked again: the second asking finds what the first made.
+    """
+    for pause in _PAUSES:
+        try:
+            return _see_to(entry)
+        except PrefectHTTPStatusError:
+            sleep(pause)
+    return _see_to(entry)
+
+
+#: Seconds before a busy server is asked once more.
+_PAUSES = (1, 4)
+
+
+def _see_to(entry: Entry) -> str:
     with open_workplace(entry.settings_file) as place:
         now, mark = status(place), newest_event(place)
         form, over = _form(place, now, ""), _is_over(place, now)

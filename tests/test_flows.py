@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from place import Place
+from prefect.exceptions import PrefectHTTPStatusError
 
 import tasks.guard
 import tasks.purge
@@ -76,6 +78,30 @@ def test_what_was_sent_is_sent_though_prefect_does_not_answer(monkeypatch: pytes
     assert "Begge meldingene er sendt" in (state.message or "")
     assert len(log) == 3
     assert all("RuntimeError" in line and "0101" not in line for line in log)
+
+
+@pytest.mark.parametrize("refusals", [0, 1, 2, 3])
+def test_a_busy_server_is_asked_again(monkeypatch: pytest.MonkeyPatch, refusals: int) -> None:
+    """Hundreds of threads are seen to in one round: what it refuses once or twice is no fault, a third time is."""
+    request = httpx.Request("POST", "http://127.0.0.1/api")
+    busy = PrefectHTTPStatusError("busy", request=request, response=httpx.Response(503, request=request))
+    answers: list[Any] = [busy] * refusals + ["up to date"]
+    pauses: list[float] = []
+
+    def see(_entry: Any) -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    monkeypatch.setattr(tasks.thread, "_see_to", see)
+    monkeypatch.setattr(tasks.thread, "sleep", pauses.append)
+    if refusals < 3:
+        assert tasks.thread.see_to_thread(ENTRY) == "up to date"
+    else:
+        with pytest.raises(PrefectHTTPStatusError):
+            tasks.thread.see_to_thread(ENTRY)
+    assert pauses == [1, 4][:refusals]
 
 
 @pytest.mark.parametrize("something", [True, False])
