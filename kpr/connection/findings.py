@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum, StrEnum
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from kpr.address_book import AddressBook
@@ -16,7 +15,7 @@ from kpr.connection.facts import Facts
 from kpr.errors import BadInput
 from kpr.settings import Environment, Settings
 from kpr.transports.amqp.outcomes import outcome
-from kpr.yaml_file import read_yaml
+from kpr.yaml_file import table_beside
 from kpr.years import Year
 
 
@@ -59,8 +58,7 @@ class ConnectionFinding:
 @cache
 def table() -> dict[str, Any]:
     """findings.yaml."""
-    path = Path(__file__).with_name("findings.yaml")
-    return dict(read_yaml(path))
+    return dict(table_beside(__file__))
 
 
 def exit_code(findings: Iterable[ConnectionFinding]) -> ConnectionCode:

@@ -189,7 +189,7 @@ def test_a_year_is_one_thread_from_the_first_look_to_the_end(world: World) -> No
     assert see_to_thread(world.entry("1103")) == "up to date"
     world.answer("1103", wish="Se på nytt", extract="")
     world.reaches("1103", "CHECKED")
-    waiting = world.wait_for(world.thread("1103").id, StateType.PAUSED)
+    world.wait_for(world.thread("1103").id, StateType.PAUSED)
     see_to_thread(world.entry("1103"))
     waiting = world.thread("1103")
     assert waiting.state is not None

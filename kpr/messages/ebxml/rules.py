@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from kpr.checks.finding import Text
@@ -20,7 +19,7 @@ from kpr.messages.ebxml.mime import Entity
 from kpr.messages.ebxml.mime_head import Fields, MailHead
 from kpr.messages.ebxml.model import SignalError, SoapKind
 from kpr.messages.ebxml.rule_view import Check, Expected, Seen
-from kpr.yaml_file import read_yaml
+from kpr.yaml_file import table_beside
 
 __all__ = [
     "Expected",
@@ -123,7 +122,7 @@ def rejecting(hits: Iterable[Hit]) -> list[Hit]:
 @cache
 def table() -> dict[str, Rule]:
     """rules.yaml, in its order."""
-    rows = read_yaml(Path(__file__).with_name("rules.yaml"))
+    rows = table_beside(__file__)
     return {name: _rule(name, row) for name, row in rows.items()}
 
 
